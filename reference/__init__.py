@@ -1,0 +1,21 @@
+"""What `loss.backward()` and `optimizer.step()` compute, in plain NumPy.
+
+Read the files in this order; each needs only those above it:
+
+    initialization   where the first parameters come from
+    linear           y = x W^T + b, and its three gradients
+    relu             the kink, and which side of it passes the gradient
+    cross_entropy    log-softmax, then the mean negative log-likelihood
+    mlp              Linear, ReLU, Linear, cross-entropy: forward and backward, end to end
+    sgd              a step along the gradient, with momentum
+    adam             a step scaled by the running moments of the gradient
+    adamw            the same, with the weight decay kept out of the moments
+
+`python -m reference` prints one training step built from them, number by number.
+
+Every function is a formula: it takes arrays and returns new arrays, draws nothing at random unless
+it is handed a generator, and changes nothing in place. The array type is left open: float64 arrays
+give the value, complex arrays give derivatives (complex step), and the error-carrying arrays of
+`tests/harness/rounding.py` give the value together with a bound on the rounding error of any
+faithful implementation. So branches on data are written `np.where`, and are decided on the real part.
+"""

@@ -1,0 +1,98 @@
+"""Binary floating-point formats: what a number becomes when it is stored."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+EXPONENT_BITS = np.int64(0x7FF0_0000_0000_0000)  # of a float64
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format with `precision` significant bits and normal numbers from 2^min_exponent on.
+
+    Every format here is narrower than, or equal to, float64; so float64 arrays hold its numbers.
+    """
+
+    name: str  # torch's name of the dtype
+    precision: int  # p, the hidden bit included
+    min_exponent: int  # of the smallest normal number
+    max_exponent: int  # of the largest
+
+    @property
+    def unit(self) -> float:
+        """The unit roundoff u: rounding a normal number changes it by at most u times itself."""
+        return 2.0**-self.precision
+
+    @property
+    def last_bit(self) -> int:
+        """The format's numbers are multiples of 2^last_bit, its smallest subnormal number."""
+        return self.min_exponent - self.precision + 1
+
+    @property
+    def tiny(self) -> float:
+        """Half the smallest subnormal number: the most that rounding changes any subnormal."""
+        return 2.0 ** max(self.last_bit - 1, -1074)  # float64 cannot hold its own half
+
+    @property
+    def max(self) -> float:
+        """The largest finite number."""
+        return (2 - 2.0 ** (1 - self.precision)) * 2.0**self.max_exponent
+
+    @property
+    def overflow(self) -> float:
+        """From here on, half an ulp above `max`, numbers round to infinity."""
+        return self.max + 2.0 ** (self.max_exponent - self.precision)  # inf for float64
+
+    def half_ulp(self, x: np.ndarray) -> np.ndarray:
+        """The most that rounding to nearest changes a number of absolute value at most x >= 0."""
+        power_of_two = (np.asarray(x, np.float64).view(np.int64) & EXPONENT_BITS).view(np.float64)
+        half = power_of_two * self.unit
+        if half.min(initial=np.inf) < self.tiny:  # zero, which nothing rounds, or subnormal
+            half = np.where(x > 0, np.maximum(half, self.tiny), 0.0)
+        return half
+
+    def ulp(self, x: np.ndarray) -> np.ndarray:
+        """The spacing of the format's numbers at x."""
+        return 2 * self.half_ulp(np.abs(x))
+
+    def round(self, x: np.ndarray) -> np.ndarray:
+        """Round to nearest, ties to even, as float64; overflow gives infinity."""
+        x = np.asarray(x, np.float64)
+        if self.precision == 53:
+            return x
+        _, exponent = np.frexp(x)
+        last_bit = np.maximum(exponent, self.min_exponent + 1) - self.precision
+        rounded = np.ldexp(np.rint(np.ldexp(x, -last_bit)), last_bit)
+        return np.where(np.abs(rounded) > self.max, np.copysign(np.inf, x), rounded)
+
+    def holds(self, x: np.ndarray) -> np.ndarray:
+        """Where x is one of the format's numbers."""
+        return (self.round(x) == x) | np.isnan(x)
+
+
+FLOAT64 = Format("float64", precision=53, min_exponent=-1022, max_exponent=1023)
+FLOAT32 = Format("float32", precision=24, min_exponent=-126, max_exponent=127)
+BFLOAT16 = Format("bfloat16", precision=8, min_exponent=-126, max_exponent=127)
+FLOAT16 = Format("float16", precision=11, min_exponent=-14, max_exponent=15)
+
+FORMATS = {f.name: f for f in (FLOAT64, FLOAT32, BFLOAT16, FLOAT16)}
+
+
+def last_bit(x: np.ndarray) -> float:
+    """The exponent e of the largest 2^e of which every finite element of x is a multiple.
+
+    Sums and products of such multiples are multiples of a known 2^e again, which is how exactness
+    is recognised. Infinite when all elements are zero: zero is a multiple of anything. Large
+    arrays are not searched: among many numbers of any variety, exactness does not survive.
+    """
+    x = np.asarray(x, np.float64)
+    if x.size > 10_000:
+        return -np.inf
+    x = x[np.isfinite(x) & (x != 0)]
+    if x.size == 0:
+        return np.inf
+    mantissa, exponent = np.frexp(x)
+    integer = np.ldexp(mantissa, 53).astype(np.int64)
+    _, trailing = np.frexp((integer & -integer).astype(np.float64))
+    return float(np.min(exponent + trailing)) - 54

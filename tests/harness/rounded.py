@@ -1,0 +1,180 @@
+"""Arrays that carry a bound on their rounding error.
+
+The reference is plain NumPy. Called with float64 arrays it gives the value; called with `Rounded`
+arrays the same code gives the value and, for every element, how far a faithful implementation in
+another format may be from it. This is running error analysis (Wilkinson; Higham, "Accuracy and
+Stability of Numerical Algorithms", chapters 3 and 4), so there is no tolerance to tune.
+
+What an element knows is an *open sum*, value = t_1 + ... + t_n, not yet rounded:
+
+    value       the sum, in float64
+    error       how far the terms themselves may be off, all together
+    magnitude   |t_1| + ... + |t_n|
+    roundings   how many roundings one term can meet before the sum is complete
+
+Added up in any order, with or without fused multiply-add, an implementation stays within
+
+    bound = error + gamma * (magnitude + error) + roundings * tiny,    gamma = k u / (1 - k u)
+
+with k = roundings. One rounding alone stays within half an ulp of the result; no rounding is exact,
+and so is a sum whose terms are multiples of one power of two, few and small enough that every
+partial sum fits the format. There the bound is zero, and the comparison bit for bit.
+
+`propagation` says what each operation makes of its operands, `rounding` where implementations round.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+if TYPE_CHECKING:
+    from tests.harness.rounding import Rounding
+
+Array = np.ndarray
+RULES: dict[Any, Callable[..., Any]] = {}  # NumPy function -> rule, filled by `propagation`
+
+
+class Rounded(NDArrayOperatorsMixin):
+    """An array of open sums. Reference code may do with it whatever `RULES` has a rule for."""
+
+    def __init__(
+        self,
+        rounding: Rounding,
+        value: Array,
+        error: Array | float = 0.0,
+        magnitude: Array | None = None,
+        roundings: int = 0,
+        last_bit: float = -math.inf,
+        selected: bool = False,
+        before: Rounded | None = None,
+    ) -> None:
+        self.rounding = rounding
+        self.value = np.asarray(value)
+        # The float 0.0 where nothing is off, which spares the arithmetic on it; else an array.
+        if isinstance(error, float) and error == 0:
+            error = 0.0
+        elif np.shape(error) != self.value.shape:
+            error = np.broadcast_to(error, self.value.shape)
+        self.error = error
+        if magnitude is not None:
+            self.magnitude = magnitude
+        self.roundings = roundings
+        self.last_bit = last_bit  # every term is a multiple of 2**last_bit; -inf if unknown
+        self.selected = selected  # no arithmetic yet, so even the sign of a zero is determined
+        self.before = before  # what was stored, for the explanation of a failure
+
+    @cached_property
+    def magnitude(self) -> Array:
+        """Of a sum of one term, unless the constructor was told otherwise."""
+        return finite_magnitude(self.value)
+
+    @cached_property
+    def unlimited_bound(self) -> Array:
+        """The bound, were there no largest number."""
+        if self.roundings == 0:
+            return np.zeros(self.shape) if self.is_exact else self.error
+        compute, k = self.rounding.compute, self.roundings
+        if k == 1:
+            bound = compute.half_ulp(finite_magnitude(self.value) + self.error) + self.error
+        else:
+            gamma = k * compute.unit / (1 - k * compute.unit) if k * compute.unit < 1 else math.inf
+            reach = self.magnitude + self.error
+            bound = np.where(reach > 0, gamma * reach + k * compute.tiny, 0.0) + self.error
+        if self.last_bit >= compute.last_bit:
+            largest = 2.0 ** min(self.last_bit + compute.precision, compute.max_exponent)
+            bound = np.where((self.magnitude <= largest) & (self.error == 0), 0.0, bound)
+        return bound
+
+    @cached_property
+    def bound(self) -> Array:
+        """How far an implementation may be off. Infinite where a partial sum may overflow."""
+        if self.roundings == 0:
+            return self.unlimited_bound
+        reach = self.magnitude + self.unlimited_bound
+        overflow = self.rounding.compute.overflow
+        if reach.max(initial=0.0) < overflow:
+            return self.unlimited_bound
+        return np.where(reach >= overflow, np.inf, self.unlimited_bound)
+
+    @property
+    def is_exact(self) -> bool:
+        """Nothing is off anywhere, so operations may skip the propagation of errors."""
+        return self.roundings == 0 and isinstance(self.error, float)
+
+    @property
+    def closed_bound(self) -> Array | float:
+        """The bound, or the float 0.0 that spares arithmetic."""
+        return 0.0 if self.is_exact else self.bound
+
+    # What NumPy code asks of an array.
+
+    shape = property(lambda self: self.value.shape)
+    ndim = property(lambda self: self.value.ndim)
+    real = property(lambda self: self)
+    T = property(lambda self: self._rearranged(np.transpose))
+
+    def reshape(self, *shape: int) -> Rounded:
+        return self._rearranged(lambda x: x.reshape(*shape))
+
+    def __getitem__(self, index: Any) -> Rounded:
+        return self._rearranged(lambda x: x[index])
+
+    def sum(self, axis: int | None = None, keepdims: bool = False) -> Rounded:
+        return np.sum(self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: int | None = None, keepdims: bool = False) -> Rounded:
+        return np.max(self, axis=axis, keepdims=keepdims)
+
+    def _rearranged(self, pick: Callable[[Array], Array]) -> Rounded:
+        """Pick or reorder elements: no arithmetic, so the sums stay as they are."""
+        return Rounded(
+            self.rounding,
+            pick(self.value),
+            0.0 if isinstance(self.error, float) else pick(self.error),
+            pick(np.broadcast_to(self.magnitude, self.shape)),
+            self.roundings,
+            self.last_bit,
+            self.selected,
+        )
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method != "__call__" or kwargs or ufunc not in RULES:
+            raise TypeError(f"no rounding rule for np.{ufunc.__name__} ({method}, {kwargs}): add one")
+        with np.errstate(all="ignore"):
+            operands = (self.rounding.operand(x) for x in inputs)
+            return self.rounding.after(ufunc, RULES[ufunc](*operands))
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if func not in RULES:
+            raise TypeError(f"no rounding rule for np.{func.__name__}: add one")
+        with np.errstate(all="ignore"):
+            return self.rounding.after(func, RULES[func](*args, **kwargs))
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A comparison: its outcome by the value, and where the error leaves it open."""
+
+    outcome: Array
+    open: Array
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return RULES[func](*args, **kwargs)
+
+
+def finite_magnitude(value: Array) -> Array:
+    """|value|, and 0 for infinities and NaN, which no rounding error reaches."""
+    magnitude = np.abs(value)
+    return magnitude if all_finite(magnitude) else np.where(np.isfinite(value), magnitude, 0.0)
+
+
+def all_finite(value: Array) -> bool:
+    """Quickly: one infinity or NaN makes the sum infinite or NaN."""
+    return bool(np.isfinite(value.sum())) or bool(np.isfinite(value).all())

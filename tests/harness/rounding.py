@@ -1,0 +1,114 @@
+"""Where an implementation rounds, and from where its sums are closed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from tests.harness import propagation  # noqa: F401  (its rules make Rounded arrays compute)
+from tests.harness.formats import FLOAT32, FORMATS, Format, last_bit
+from tests.harness.rounded import RULES, Array, Rounded, finite_magnitude
+
+
+@dataclass(frozen=True, eq=False)
+class Rounding:
+    """The formats in which an implementation computes and stores, and when it stores.
+
+    A kernel computes in one format and rounds to another, once, when it stores: float16 and
+    bfloat16 kernels compute in float32. Python numbers enter in the format it computes in.
+    """
+
+    compute: Format
+    storage: Format
+    stores: tuple[Any, ...] = ()  # NumPy functions whose results it stores on the way, too
+
+    @classmethod
+    @lru_cache
+    def kernel(cls, dtype: str, stores: tuple[Any, ...] = ()) -> Rounding:
+        """The whole formula is one kernel."""
+        storage = FORMATS[dtype]
+        compute = storage if storage.precision >= FLOAT32.precision else FLOAT32
+        return cls(compute, storage, stores if compute != storage else ())
+
+    @classmethod
+    @lru_cache
+    def op_by_op(cls, dtype: str) -> Rounding:
+        """Every operation of the formula is a kernel of its own."""
+        return cls.kernel(dtype, stores=tuple(RULES))
+
+    @classmethod
+    @lru_cache
+    def native(cls, dtype: str) -> Rounding:
+        """One kernel that computes, and so accumulates, in the format of its arrays."""
+        return cls(FORMATS[dtype], FORMATS[dtype])
+
+    @property
+    def reference_share(self) -> float:
+        """float64 is as coarse in NumPy as in torch: there each may use up the bound."""
+        return 2.0 if self.compute.precision == 53 else 1.0
+
+    def array(self, exact: Array | float | Rounded) -> Rounded:
+        """What a kernel reads: numbers known exactly, or what another kernel has stored."""
+        if isinstance(exact, Rounded):
+            return Rounded(self, exact.value, exact.closed_bound, None, 0, exact.last_bit)
+        value = np.asarray(exact, np.float64)
+        return Rounded(self, value, last_bit=last_bit(value), selected=True)
+
+    @lru_cache(maxsize=1000)  # noqa: B019  (a handful of instances, alive throughout)
+    def scalar(self, number: float) -> Rounded:
+        """A Python number that meets an array."""
+        value = np.float64(number)
+        error = 0.0 if self.compute.holds(value) else self.compute.unit * abs(value)
+        return Rounded(self, value, error, last_bit=last_bit(value))
+
+    def operand(self, x: Any) -> Rounded:
+        """Whatever stands beside a Rounded array in a formula."""
+        if isinstance(x, Rounded):
+            return x
+        return self.scalar(x) if isinstance(x, int | float) else self.array(x)
+
+    def after(self, function: Any, x: Any) -> Any:
+        """The result of a NumPy function within the formula."""
+        if function not in self.stores or not isinstance(x, Rounded):
+            return x
+        return self.stored(x, certain_overflow=False)
+
+    def stored(self, x: Rounded, certain_overflow: bool = True) -> Rounded:
+        """What lies in memory: the sum closed and rounded to the storage format.
+
+        In the middle of a formula an overflow admits anything, since an implementation may scale
+        or order the terms so as to avoid it. At its end, where all terms pull the same way, there
+        is no choice: the result is infinite.
+        """
+        with np.errstate(all="ignore"):
+            value, bound = overflowed(x) if certain_overflow else (x.value, x.bound)
+            if self.storage != self.compute:
+                reach = finite_magnitude(value) + bound
+                exact = (bound == 0) & self.storage.holds(value)
+                overflows = np.isfinite(value) & (reach >= self.storage.overflow)
+                certain = overflows & (np.abs(value) - bound >= self.storage.overflow)
+                certain &= certain_overflow
+                bound = np.select(
+                    [exact | ~np.isfinite(value), certain, overflows],
+                    [bound, 0.0, np.inf],
+                    default=bound + self.storage.half_ulp(reach),
+                )
+                value = np.where(certain, np.copysign(np.inf, value), value)
+        return Rounded(self, value, bound, None, 0, x.last_bit, x.selected, before=x)
+
+
+def overflowed(x: Rounded) -> tuple[Array, Array]:
+    """Value and bound, the value infinite where all terms pull the same way, too far."""
+    free = x.unlimited_bound
+    if x.bound is free:  # nothing overflows
+        return x.value, free
+    one_way = x.magnitude <= np.abs(x.value) + free
+    beyond = np.abs(x.value) - free >= x.rounding.compute.overflow
+    certain = np.isfinite(x.value) & one_way & beyond
+    if not certain.any():
+        return x.value, x.bound
+    value = np.where(certain, np.copysign(np.inf, x.value), x.value)
+    return value, np.where(certain, 0.0, x.bound)
