@@ -54,7 +54,7 @@ class Format:
 
     def ulp(self, x: np.ndarray) -> np.ndarray:
         """The spacing of the format's numbers at x."""
-        return 2 * self.half_ulp(np.abs(x))
+        return np.maximum(2 * self.half_ulp(np.abs(x)), 2.0**self.last_bit)
 
     def round(self, x: np.ndarray) -> np.ndarray:
         """Round to nearest, ties to even, as float64; overflow gives infinity."""

@@ -44,6 +44,8 @@ def result(
     infinite or NaN. Any other infinity in `value` is an overflow of float64 or a division by what
     may be zero, and admits everything.
     """
+    if not (isinstance(error, float) or all_finite(error)):
+        error = np.where(np.isnan(error), np.inf, error)  # 0 * inf: 0 times what may be anything
     if not all_finite(value):
         finite = np.isfinite(value)
         magnitude = finite_magnitude(value) if magnitude is None else magnitude
@@ -145,13 +147,14 @@ def sqrt(a: Rounded) -> Rounded:
 
 @rule(np.exp)
 def exp(a: Rounded) -> Rounded:
-    value = np.exp(a.value)
-    return elementary(a, value, value * np.expm1(a.closed_bound), trivial=a.value == 0)
+    value, bound = np.exp(a.value), a.bound
+    error = np.where(bound < 1, value * np.expm1(bound), np.exp(a.value + bound) - value)
+    return elementary(a, value, error, trivial=a.value == 0)
 
 
 @rule(np.log)
 def log(a: Rounded) -> Rounded:
-    relative = a.closed_bound / a.value
+    relative = a.bound / a.value
     error = np.where(relative < 1, -np.log1p(-np.minimum(relative, 1)), np.inf)
     return elementary(a, np.log(a.value), error, trivial=a.value == 1)
 

@@ -59,10 +59,11 @@ class Rounded(NDArrayOperatorsMixin):
         self.value = np.asarray(value)
         # The float 0.0 where nothing is off, which spares the arithmetic on it; else an array.
         if isinstance(error, float) and error == 0:
-            error = 0.0
-        elif np.shape(error) != self.value.shape:
-            error = np.broadcast_to(error, self.value.shape)
-        self.error = error
+            self.error: Array | float = 0.0
+        else:
+            self.error = np.asarray(error)
+            if self.error.shape != self.value.shape:
+                self.error = np.broadcast_to(self.error, self.value.shape)
         if magnitude is not None:
             self.magnitude = magnitude
         self.roundings = roundings
@@ -121,7 +122,7 @@ class Rounded(NDArrayOperatorsMixin):
     T = property(lambda self: self._rearranged(np.transpose))
 
     def reshape(self, *shape: int) -> Rounded:
-        return self._rearranged(lambda x: x.reshape(*shape))
+        return self._rearranged(lambda x: x.reshape(shape))
 
     def __getitem__(self, index: Any) -> Rounded:
         return self._rearranged(lambda x: x[index])
@@ -177,4 +178,5 @@ def finite_magnitude(value: Array) -> Array:
 
 def all_finite(value: Array) -> bool:
     """Quickly: one infinity or NaN makes the sum infinite or NaN."""
-    return bool(np.isfinite(value.sum())) or bool(np.isfinite(value).all())
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(value.sum())) or bool(np.isfinite(value).all())

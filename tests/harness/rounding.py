@@ -105,7 +105,9 @@ def overflowed(x: Rounded) -> tuple[Array, Array]:
     free = x.unlimited_bound
     if x.bound is free:  # nothing overflows
         return x.value, free
-    one_way = x.magnitude <= np.abs(x.value) + free
+    # The terms that pull the other way, and what float64 cannot tell about them.
+    against = x.magnitude - np.abs(x.value) + x.roundings * 2.0**-52 * x.magnitude
+    one_way = against < x.rounding.compute.overflow
     beyond = np.abs(x.value) - free >= x.rounding.compute.overflow
     certain = np.isfinite(x.value) & one_way & beyond
     if not certain.any():

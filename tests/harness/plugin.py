@@ -1,0 +1,136 @@
+"""The command line of a run: what is asked for, checked at once, and what is said at the end."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+from tests.harness.formats import FORMATS
+from tests.harness.preflight import restrict_crashing_kernels
+from tests.harness.report.terminal import closing, matrix
+from tests.harness.targets import Targets, missing_device
+from tests.harness.verdict import RECORD, note
+
+VACUOUS_LIMIT = 0.5
+"""The share of elements whose bound may say nothing, averaged over a cell's examples; a cell
+beyond it has gone blind, and fails the run."""
+
+EXAMPLES = {"quick": 15, "default": 150, "thorough": 3000, "ci": 150}
+
+for profile, max_examples in EXAMPLES.items():
+    settings.register_profile(
+        profile,
+        max_examples=max_examples,
+        deadline=None,  # the first call of a kernel may compile or import; time is not a verdict
+        print_blob=True,
+        derandomize=profile == "ci",
+        **({"database": None} if profile == "ci" else {}),
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("backproof")
+    group.addoption(
+        "--device",
+        action="append",
+        metavar="DEVICE",
+        help="a torch device to verify, such as cpu, cuda or cuda:1; repeatable (default: cpu)",
+    )
+    group.addoption(
+        "--dtype",
+        action="append",
+        metavar="DTYPE",
+        help=f"a dtype to verify: {', '.join(FORMATS)}; repeatable (default: all)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse at once what cannot be done; never drop it in silence."""
+    if not config.getoption("--hypothesis-profile"):
+        # Hypothesis would load its own profile under CI and inside tox.
+        settings.load_profile("default")
+    devices = tuple(dict.fromkeys(config.getoption("--device") or ["cpu"]))
+    dtypes = tuple(dict.fromkeys(config.getoption("--dtype") or FORMATS))
+    for dtype in dtypes:
+        if dtype not in FORMATS:
+            raise pytest.UsageError(
+                f"--dtype {dtype}: not a dtype that is verified here; choose from {', '.join(FORMATS)}"
+            )
+    for device in devices:
+        if reason := missing_device(device):
+            raise pytest.UsageError(
+                f"--device {device}: torch {torch.__version__} cannot use it here ({reason});"
+                " install what it needs, or drop the option"
+            )
+    config.stash[TARGETS] = Targets(devices, dtypes)
+    config.stash[STARTED] = time.monotonic()
+    if not hasattr(config, "workerinput"):
+        if restriction := restrict_crashing_kernels():
+            note(restriction)
+        for text in left_out(devices, dtypes):
+            note(text)
+
+
+TARGETS = pytest.StashKey[Targets]()
+STARTED = pytest.StashKey[float]()
+
+
+def left_out(devices: tuple[str, ...], dtypes: tuple[str, ...]) -> Iterator[str]:
+    if not any(torch.device(device).type == "cuda" for device in devices):
+        here = torch.cuda.is_available()
+        yield "CUDA (ask for it with --device cuda)" if here else "CUDA (there is none here)"
+    if missing := [dtype for dtype in FORMATS if dtype not in dtypes]:
+        yield f"{', '.join(missing)} (not asked for)"
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    profile = config.getoption("--hypothesis-profile") or "default"
+    return (
+        f"verifying torch {torch.__version__} (NumPy {np.__version__}) on"
+        f" {', '.join(config.stash[TARGETS].devices)}, profile {profile}"
+    )
+
+
+@pytest.fixture(scope="session")
+def targets(request: pytest.FixtureRequest) -> Targets:
+    """The devices and dtypes of this run."""
+    return request.config.stash[TARGETS]
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if not RECORD.tallies:
+        return
+    terminalreporter.section("verdict matrix")
+    for line in matrix(RECORD):
+        terminalreporter.write_line(line, red="DEVIATES" in line)
+    terminalreporter.write_line("")
+    for line in closing(RECORD, time.monotonic() - config.stash[STARTED]):
+        terminalreporter.write_line(line)
+    for line in blind():
+        terminalreporter.write_line(line, red=True)
+
+
+def blind() -> Iterator[str]:
+    """Cells in which the bound said nothing about too many elements, in enough examples to tell."""
+    for (row, dtype), tally in RECORD.tallies.items():
+        if tally.examples >= 100 and tally.vacuous > VACUOUS_LIMIT * tally.examples:
+            share = 100 * tally.vacuous / tally.examples
+            yield f"blind: {' '.join(row)} {dtype}: the bound says nothing in {share:.0f} %"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # a worker of pytest-xdist: hand the record over
+        session.config.workeroutput["backproof"] = RECORD.dump()
+    elif any(blind()) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take a worker's record over."""
+    RECORD.merge(getattr(node, "workeroutput", {}).get("backproof", {"tallies": [], "notes": []}))

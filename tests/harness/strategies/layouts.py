@@ -1,0 +1,53 @@
+"""Memory layouts: the same numbers, lying differently.
+
+Where a layout leaves gaps, the gaps hold NaN, so that a kernel which reads or forgets one shows it.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from hypothesis import strategies as st
+
+
+def contiguous(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.contiguous()
+
+
+def transposed(tensor: torch.Tensor) -> torch.Tensor:
+    """The first dimension runs fastest in memory, the last slowest."""
+    backwards = tuple(reversed(range(tensor.dim())))
+    return tensor.permute(backwards).contiguous().permute(backwards)
+
+
+def strided(tensor: torch.Tensor) -> torch.Tensor:
+    """Every second element of the last dimension of a larger tensor."""
+    gaps = torch.full((*tensor.shape, 2), math.nan, dtype=tensor.dtype, device=tensor.device)
+    gaps[..., 1] = tensor
+    return gaps[..., 1]
+
+
+def padded(tensor: torch.Tensor) -> torch.Tensor:
+    """The inside of a larger tensor: rows further apart than they are long, and an offset."""
+    larger = [side + 2 for side in tensor.shape]
+    gaps = torch.full(larger, math.nan, dtype=tensor.dtype, device=tensor.device)
+    inside = gaps[(slice(1, -1),) * tensor.dim()]
+    inside.copy_(tensor)
+    return inside
+
+
+def expanded(tensor: torch.Tensor) -> torch.Tensor:
+    """One row standing for all: stride 0 in the first dimension. See `rows_alike`."""
+    return tensor[:1].contiguous().expand(tensor.shape) if tensor.dim() else tensor
+
+
+def channels_last(tensor: torch.Tensor) -> torch.Tensor:
+    """Images with their channels innermost; only four dimensions have such a layout."""
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
+
+
+LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    f.__name__: f for f in (contiguous, transposed, strided, padded, expanded, channels_last)
+}
+
+layouts = st.sampled_from(tuple(LAYOUTS))

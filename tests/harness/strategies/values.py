@@ -1,0 +1,129 @@
+"""Numbers: families from simple to wild, drawn densely, the same for every dtype.
+
+An array is drawn as random 64-bit words. What number a word stands for depends on the family and,
+for the wild families, on the range of the dtype; so one drawn array serves every dtype, with all the
+digits that the dtype has.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tests.harness.formats import Format
+
+WORDS_DRAWN_SINGLY = 48  # more than this and the words come from a seed: they no longer shrink
+
+Family = Callable[[np.ndarray, Format], np.ndarray]
+
+
+def integers(words: np.ndarray, fmt: Format) -> np.ndarray:
+    """-8 to 8: sums of their products are exact in every dtype, to some size."""
+    return zigzag(words, 17)
+
+
+def dyadic(words: np.ndarray, fmt: Format) -> np.ndarray:
+    """Multiples of 1/16 between -4 and 4: exact as well, and not whole."""
+    return zigzag(words, 127) / 16
+
+
+def uniform(words: np.ndarray, fmt: Format) -> np.ndarray:
+    """Between -4 and 4, with every digit."""
+    return sign(words) * fraction(words) * 4
+
+
+def offset(words: np.ndarray, fmt: Format) -> np.ndarray:
+    """Near 1000, within 4: what is subtracted from its like loses three digits."""
+    return 1000 + uniform(words, fmt)
+
+
+def wide(words: np.ndarray, fmt: Format) -> np.ndarray:
+    """Over half the orders of magnitude that products of two can have."""
+    exponent = zigzag(words >> np.uint64(1), fmt.max_exponent // 2)
+    return sign(words) * np.ldexp(1 + fraction(words), exponent.astype(int))
+
+
+def extreme(words: np.ndarray, fmt: Format) -> np.ndarray:
+    """Of any size at all, subnormal numbers included."""
+    exponent = zigzag(words >> np.uint64(1), 2 * (fmt.max_exponent + fmt.precision) + 1)
+    clipped = np.clip(exponent, fmt.last_bit, fmt.max_exponent - 1)
+    return sign(words) * np.ldexp(1 + fraction(words), clipped.astype(int))
+
+
+def zigzag(words: np.ndarray, count: int) -> np.ndarray:
+    """The integers 0, -1, 1, -2, 2, ... (`count` of them), by the words' last digits."""
+    digits = (words % np.uint64(count)).astype(np.float64)
+    return np.where(digits % 2 == 1, -(digits + 1) / 2, digits / 2)
+
+
+def sign(words: np.ndarray) -> np.ndarray:
+    return np.where(words & np.uint64(1), -1.0, 1.0)
+
+
+def fraction(words: np.ndarray) -> np.ndarray:
+    """In [0, 1), by the words' leading 53 bits."""
+    return (words >> np.uint64(11)) / 2.0**53
+
+
+FAMILIES: dict[str, Family] = {
+    f.__name__: f for f in (integers, dyadic, uniform, offset, wide, extreme)
+}
+
+SPECIALS: dict[str, Callable[[Format], float]] = {
+    "zero": lambda fmt: 0.0,
+    "negative zero": lambda fmt: -0.0,
+    "smallest": lambda fmt: 2.0**fmt.last_bit,
+    "largest": lambda fmt: fmt.max,
+    "infinity": lambda fmt: np.inf,
+    "negative infinity": lambda fmt: -np.inf,
+    "nan": lambda fmt: np.nan,
+}
+
+
+@dataclass(frozen=True)
+class Values:
+    """The numbers of one array, before it has a dtype."""
+
+    size: int
+    family: str
+    words: bytes
+    specials: tuple[tuple[int, str], ...] = ()  # (position, kind)
+
+    def numbers(self, fmt: Format) -> np.ndarray:
+        """The numbers that a dtype makes of the words, (size,), in float64."""
+        if self.size <= WORDS_DRAWN_SINGLY:
+            words = np.frombuffer(self.words, ">u8").astype(np.uint64)
+        else:
+            seed = np.random.default_rng(int.from_bytes(self.words, "big"))
+            words = seed.integers(0, 2**64, self.size, np.uint64)
+        numbers = fmt.round(FAMILIES[self.family](words, fmt))
+        for position, kind in self.specials if self.size else ():
+            numbers[position % self.size] = SPECIALS[kind](fmt)
+        return numbers
+
+
+families = st.sampled_from(
+    ("integers", "dyadic", "uniform", "wide", "offset", "integers", "uniform", "wide", "extreme")
+)
+"""Mostly tame, simple first. Where extreme numbers meet in a sum, it may overflow, and then
+anything goes: they are for the operations that sum nothing, and rare."""
+
+specials = st.integers(0, 7).flatmap(
+    lambda dice: (
+        st.just(())
+        if dice < 7
+        else st.lists(
+            st.tuples(st.integers(0, 63), st.sampled_from(tuple(SPECIALS))), min_size=1, max_size=3
+        ).map(tuple)
+    )
+)
+"""One array in eight has special values, one to three of them."""
+
+
+@st.composite
+def values(draw: st.DrawFn, size: int, family: str, special: bool = True) -> Values:
+    """`size` numbers of a family, and now and then special ones among them."""
+    length = 8 * size if size <= WORDS_DRAWN_SINGLY else 8
+    words = draw(st.binary(min_size=length, max_size=length))
+    return Values(size, family, words, draw(specials) if special else ())

@@ -1,0 +1,42 @@
+"""ReLU: which numbers pass, forward and backward, special values included."""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reference.relu import relu, relu_backward
+from tests.harness.rounding import Rounding
+from tests.harness.strategies.arrays import DrawnArray, arrays
+from tests.harness.strategies.shapes import shapes
+from tests.harness.strategies.values import families
+from tests.harness.targets import Targets
+from tests.harness.verdict import check
+
+
+@dataclass(frozen=True)
+class ReluCase:
+    input: DrawnArray
+    grad_output: DrawnArray
+
+
+@st.composite
+def relu_cases(draw: st.DrawFn) -> ReluCase:
+    shape, family = draw(shapes()), draw(families)
+    return ReluCase(draw(arrays(shape, family)), draw(arrays(shape, family)))
+
+
+@given(case=relu_cases())
+def test_relu_and_its_gradient_equal_the_reference(targets: Targets, case: ReluCase) -> None:
+    for dtype, paths in targets.by_dtype("functional"):
+        rounding = Rounding.kernel(dtype)
+        input = rounding.array(case.input.numbers(dtype))
+        grad_output = rounding.array(case.grad_output.numbers(dtype))
+        output, grad_input = relu(input), relu_backward(grad_output, input)
+        for target in paths:
+            x = case.input.tensor(target, requires_grad=True)
+            y = F.relu(x)
+            check("relu", "output", target, y, output)
+            y.backward(case.grad_output.tensor(target))
+            check("relu", "grad_input", target, x.grad, grad_input)

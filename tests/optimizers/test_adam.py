@@ -1,0 +1,56 @@
+"""Adam and AdamW: the moments, their correction, and where the weight decay enters."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reference.adam import adam_step
+from reference.adamw import adamw_step
+from tests.harness.rounded import Rounded
+from tests.harness.strategies.hyperparameters import (
+    betas,
+    epsilons,
+    learning_rates,
+    weight_decays,
+)
+from tests.harness.targets import Targets
+from tests.optimizers.history import History, State, histories, verify
+
+options_of_adam = st.fixed_dictionaries(
+    {
+        "lr": learning_rates,
+        "betas": st.tuples(betas, betas),
+        "eps": epsilons,
+        "weight_decay": weight_decays,
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("component", "optimizer", "step"),
+    [("adam", torch.optim.Adam, adam_step), ("adamw", torch.optim.AdamW, adamw_step)],
+    ids=["adam", "adamw"],
+)
+@given(history=histories(), options=options_of_adam)
+def test_adam_histories_equal_the_reference(
+    targets: Targets,
+    component: str,
+    optimizer: Callable[..., torch.optim.Optimizer],
+    step: Callable[..., Any],
+    history: History,
+    options: dict[str, Any],
+) -> None:
+    zeros = np.zeros(history.params.shape)
+
+    def reference_step(state: State, grad: Rounded, number: int) -> State:
+        moments = (state.get(name, zeros) for name in ("exp_avg", "exp_avg_sq"))
+        after = step(state["param"], grad, *moments, number, **options)
+        return dict(zip(("param", "exp_avg", "exp_avg_sq"), after, strict=True))
+
+    verify(component, targets, history, partial(optimizer, **options), reference_step)
