@@ -134,6 +134,14 @@ def negative(a: Rounded) -> Rounded:
     )
 
 
+@rule(np.power)
+def power(a: Rounded, exponent: Rounded) -> Rounded:
+    """A whole power of a tracked number, by so many multiplications."""
+    n, reach = int(exponent.value), np.abs(a.value) + a.closed_bound
+    value = a.value**n
+    return result((a,), value, reach**n - np.abs(value), roundings=n)
+
+
 @rule(np.sqrt)
 def sqrt(a: Rounded) -> Rounded:
     """The radicand is a sum of squares, which rounding does not take below zero."""

@@ -18,11 +18,12 @@ class Rounding:
     """The formats in which an implementation computes and stores, and when it stores.
 
     A kernel computes in one format and rounds to another, once, when it stores: float16 and
-    bfloat16 kernels compute in float32. Python numbers enter in the format it computes in.
+    bfloat16 kernels compute in float32.
     """
 
     compute: Format
     storage: Format
+    scalars: Format  # what a Python number is rounded to before it meets an array
     stores: tuple[Any, ...] = ()  # NumPy functions whose results it stores on the way, too
 
     @classmethod
@@ -30,20 +31,28 @@ class Rounding:
     def kernel(cls, dtype: str, stores: tuple[Any, ...] = ()) -> Rounding:
         """The whole formula is one kernel."""
         storage = FORMATS[dtype]
-        compute = storage if storage.precision >= FLOAT32.precision else FLOAT32
-        return cls(compute, storage, stores if compute != storage else ())
+        if storage.precision >= FLOAT32.precision:
+            return cls(storage, storage, storage)
+        return cls(FLOAT32, storage, FLOAT32, stores)
 
     @classmethod
     @lru_cache
     def op_by_op(cls, dtype: str) -> Rounding:
-        """Every operation of the formula is a kernel of its own."""
-        return cls.kernel(dtype, stores=tuple(RULES))
+        """Every operation of the formula is a kernel of its own.
+
+        Some of torch's (`add` with its `alpha`, the foreach ones) round a Python number to the
+        dtype of the arrays first, and others do not.
+        """
+        kernel = cls.kernel(dtype)
+        if kernel.compute == kernel.storage:
+            return kernel
+        return cls(kernel.compute, kernel.storage, kernel.storage, stores=tuple(RULES))
 
     @classmethod
     @lru_cache
     def native(cls, dtype: str) -> Rounding:
         """One kernel that computes, and so accumulates, in the format of its arrays."""
-        return cls(FORMATS[dtype], FORMATS[dtype])
+        return cls(FORMATS[dtype], FORMATS[dtype], FORMATS[dtype])
 
     @property
     def reference_share(self) -> float:
@@ -61,7 +70,7 @@ class Rounding:
     def scalar(self, number: float) -> Rounded:
         """A Python number that meets an array."""
         value = np.float64(number)
-        error = 0.0 if self.compute.holds(value) else self.compute.unit * abs(value)
+        error = 0.0 if self.scalars.holds(value) else self.scalars.half_ulp(np.abs(value))
         return Rounded(self, value, error, last_bit=last_bit(value))
 
     def operand(self, x: Any) -> Rounded:
