@@ -1,5 +1,6 @@
 """The command line of a run: what is asked for, checked at once, and what is said at the end."""
 
+import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +20,7 @@ VACUOUS_LIMIT = 0.5
 """The share of elements whose bound may say nothing, averaged over a cell's examples; a cell
 beyond it has gone blind, and fails the run."""
 
-EXAMPLES = {"quick": 15, "default": 150, "thorough": 3000, "ci": 150}
+EXAMPLES = {"quick": 15, "default": 100, "thorough": 3000, "ci": 100}
 
 for profile, max_examples in EXAMPLES.items():
     settings.register_profile(
@@ -70,6 +71,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[TARGETS] = Targets(devices, dtypes)
     config.stash[STARTED] = time.monotonic()
     if not hasattr(config, "workerinput"):
+        if config.getoption("numprocesses", None):
+            # Workers share the cores; each one's libraries would otherwise take all of them.
+            for library in ("OMP", "OPENBLAS", "MKL"):
+                os.environ.setdefault(f"{library}_NUM_THREADS", "1")
         if restriction := restrict_crashing_kernels():
             note(restriction)
         for text in left_out(devices, dtypes):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from tests.harness.formats import FORMATS, Format
-from tests.harness.rounded import Rounded
+from tests.harness.rounded import Rounded, all_finite
 from tests.harness.targets import Target
 
 
@@ -132,13 +132,16 @@ class Comparison:
         return (self.bound >= np.abs(self.value)) & (self.bound >= 2.0**self.fmt.min_exponent)
 
     def tally(self) -> Tally:
-        compared = np.isfinite(self.error) & np.isfinite(self.bound) & (self.error > 0)
-        error, bound = self.error[compared], self.bound[compared]
-        with np.errstate(divide="ignore"):
-            share = np.divide(error, bound).max(initial=0.0)
-        ulps = (error / self.fmt.ulp(self.value[compared])).max(initial=0.0)
+        with np.errstate(all="ignore"):
+            # 5e-324 in place of a zero bound: no error is then a share of 0, any error of infinity.
+            shares = self.error / np.maximum(self.bound, 5e-324)
+            ulps = self.error / self.fmt.ulp(self.value)
+        if not (all_finite(shares) and all_finite(ulps)):  # infinities and NaN are no distances
+            compared = np.isfinite(self.error) & np.isfinite(self.bound)
+            shares, ulps = shares[compared], ulps[compared]
         vacuous = float(self.vacuous.mean()) if self.got.size else 0.0
-        return Tally(1, self.got.size, vacuous, float(share), float(ulps), int(self.wrong.any()))
+        worst_share, worst_ulp = float(shares.max(initial=0.0)), float(ulps.max(initial=0.0))
+        return Tally(1, self.got.size, vacuous, worst_share, worst_ulp, int(self.wrong.any()))
 
     def explain(self, expected: Rounded) -> str:
         """The worst element, how wrong it is, and what its bound is made of."""
