@@ -48,9 +48,8 @@ class Format:
         """The most that rounding to nearest changes a number of absolute value at most x >= 0."""
         power_of_two = (np.asarray(x, np.float64).view(np.int64) & EXPONENT_BITS).view(np.float64)
         half = power_of_two * self.unit
-        if half.min(initial=np.inf) < self.tiny:  # zero, which nothing rounds, or subnormal
-            half = np.where(x > 0, np.maximum(half, self.tiny), 0.0)
-        return half
+        subnormal = (half < self.tiny) & (x > 0)
+        return np.where(subnormal, self.tiny, half) if subnormal.any() else half
 
     def ulp(self, x: np.ndarray) -> np.ndarray:
         """The spacing of the format's numbers at x."""

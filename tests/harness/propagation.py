@@ -105,18 +105,20 @@ def multiply(a: Rounded, b: Rounded) -> Rounded:
             return other  # no implementation rounds a product with 1
     error: Array | float = 0.0
     if not b.is_exact:
-        error = error + finite_magnitude(a.value) * b.bound
+        error = error + a.absolute * b.bound
     if not a.is_exact:
-        error = error + a.bound * (finite_magnitude(b.value) + b.closed_bound)
+        error = error + a.bound * (b.absolute + b.closed_bound)
     return result((a, b), a.value * b.value, error, last_bit=a.last_bit + b.last_bit)
 
 
 @rule(np.true_divide)
 def divide(a: Rounded, b: Rounded) -> Rounded:
     value = a.value / b.value
-    nearest = np.abs(b.value) - b.closed_bound  # that the divisor may come to zero
-    error = (a.closed_bound + np.abs(value) * b.closed_bound) / nearest
-    error = np.where(nearest > 0, error, np.inf)
+    nearest = b.absolute - b.closed_bound  # that the divisor may come to zero
+    error: Array | float = 0.0
+    if not (a.is_exact and b.is_exact and nearest.all()):
+        error = (a.closed_bound + np.abs(value) * b.closed_bound) / nearest
+        error = np.where(nearest > 0, error, np.inf)
     power_of_two = b.is_exact and b.ndim == 0 and np.frexp(b.value)[0] == 0.5
     bit = a.last_bit - math.log2(b.value) if power_of_two else -math.inf
 
@@ -176,7 +178,7 @@ def elementary(a: Rounded, value: Array, error: Array, trivial: Array) -> Rounde
 
 @rule(np.matmul)
 def matmul(a: Rounded, b: Rounded) -> Rounded:
-    magnitude_a, magnitude_b = finite_magnitude(a.value), finite_magnitude(b.value)
+    magnitude_a, magnitude_b = a.absolute, b.absolute
     error: Array | float = 0.0
     if not b.is_exact:
         error = error + magnitude_a @ b.bound

@@ -74,6 +74,11 @@ class Rounded(NDArrayOperatorsMixin):
     @cached_property
     def magnitude(self) -> Array:
         """Of a sum of one term, unless the constructor was told otherwise."""
+        return self.absolute
+
+    @cached_property
+    def absolute(self) -> Array:
+        """|value|, and 0 for infinities and NaN."""
         return finite_magnitude(self.value)
 
     @cached_property
@@ -83,7 +88,7 @@ class Rounded(NDArrayOperatorsMixin):
             return np.zeros(self.shape) if self.is_exact else self.error
         compute, k = self.rounding.compute, self.roundings
         if k == 1:
-            bound = compute.half_ulp(finite_magnitude(self.value) + self.error) + self.error
+            bound = compute.half_ulp(self.absolute + self.error) + self.error
         else:
             gamma = k * compute.unit / (1 - k * compute.unit) if k * compute.unit < 1 else math.inf
             reach = self.magnitude + self.error
@@ -98,11 +103,10 @@ class Rounded(NDArrayOperatorsMixin):
         """How far an implementation may be off. Infinite where a partial sum may overflow."""
         if self.roundings == 0:
             return self.unlimited_bound
-        reach = self.magnitude + self.unlimited_bound
-        overflow = self.rounding.compute.overflow
-        if reach.max(initial=0.0) < overflow:
-            return self.unlimited_bound
-        return np.where(reach >= overflow, np.inf, self.unlimited_bound)
+        bound, overflow = self.unlimited_bound, self.rounding.compute.overflow
+        if self.magnitude.max(initial=0.0) + bound.max(initial=0.0) < overflow:
+            return bound
+        return np.where(self.magnitude + bound >= overflow, np.inf, bound)
 
     @property
     def is_exact(self) -> bool:

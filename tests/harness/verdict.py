@@ -112,16 +112,21 @@ class Comparison:
 
     @classmethod
     def of(cls, got: np.ndarray, expected: Rounded, fmt: Format) -> Comparison:
-        value = expected.value
+        value, bound = expected.value, expected.bound
         with np.errstate(all="ignore"):
-            bound = np.asarray(expected.bound * expected.rounding.reference_share)
-            assert not np.isnan(bound).any(), "a rule in propagation.py makes NaN bounds"
+            if expected.rounding.reference_share != 1:
+                bound = bound * expected.rounding.reference_share
+            assert not np.isnan(bound.sum()), "a rule in propagation.py makes NaN bounds"
             error = np.abs(got - value)
-            same_kind = (got == value) | (np.isnan(got) & np.isnan(value))
-            right = np.where(np.isfinite(value), error <= bound, same_kind)
+            right = error <= bound
+            if not all_finite(value):
+                same_kind = (got == value) | (np.isnan(got) & np.isnan(value))
+                right = np.where(np.isfinite(value), right, same_kind)
             if expected.selected:
                 right &= (np.signbit(got) == np.signbit(value)) | (value != 0)
-        return cls(got, value, bound, error, ~(right | np.isinf(bound)), fmt)
+            if not right.all():
+                right |= np.isinf(bound)
+        return cls(got, value, bound, error, ~right, fmt)
 
     @property
     def vacuous(self) -> np.ndarray:

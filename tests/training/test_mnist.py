@@ -1,6 +1,6 @@
 """MNIST: every step of a real epoch verified, and an independent NumPy run beside torch's."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -81,35 +81,35 @@ def test_every_step_of_an_mnist_epoch_equals_the_reference(
         steps = progress(epoch, f"{name}, every step verified", request.config)
         for number, (images, labels) in enumerate(steps, start=1):
             opt.zero_grad()
-            before = [doubled({"param": p, **opt.state[p]}) for p in params]
+            before = vectors({"param": p, **opt.state[p]} for p in params)
             loss = torch_loss(params, images, labels)
             loss.backward()
-            grads = [doubled({"grad": p.grad})["grad"] for p in params]
-            verify_gradients(f"mnist {name}", target, before, images, labels, loss, params)
+            verify_gradients(f"mnist {name}", target, images, labels, loss, params)
+            grads = vectors({"grad": p.grad} for p in params)
             opt.step()
-            for label, param, old, grad in zip(
-                mlp.Parameters._fields, params, before, grads, strict=True
-            ):
-                new = {"param": param, **opt.state[param]}
-                verify_update(f"mnist {name}", label, target, (name, options), old, grad, new, number)
+            after = vectors({"param": p, **opt.state[p]} for p in params)
+            verify_update(f"mnist {name}", target, name, options, before | grads, after, number)
 
 
-def doubled(tensors: Parameters) -> Parameters:
-    """Copies in float64; not views, which would follow the step that changes the tensors."""
-    return {name: t.detach().cpu().double().numpy().copy() for name, t in tensors.items()}
+def vectors(states: Iterable[Parameters]) -> dict[str, torch.Tensor]:
+    """Copies of all parameters' tensors of one name, end to end: an update works elementwise."""
+    gathered: dict[str, list[torch.Tensor]] = {}
+    for state in states:
+        for name, tensor in state.items():
+            gathered.setdefault(name, []).append(tensor.detach().reshape(-1))
+    return {name: torch.cat(tensors) for name, tensors in gathered.items() if name != "step"}
 
 
 def verify_gradients(
     component: str,
     target: Target,
-    before: list[Parameters],
     images: Any,
     labels: Any,
     loss: torch.Tensor,
     params: list[torch.Tensor],
 ) -> None:
     rounding = Rounding.kernel(target.dtype)
-    tracked = mlp.Parameters(*(rounding.array(state["param"]) for state in before))
+    tracked = mlp.Parameters(*(rounding.array(p.detach().cpu().double().numpy()) for p in params))
     inputs = rounding.array(images)
     activations = mlp.forward(tracked, inputs, labels)
     check(component, "loss", target, loss, rounding.stored(activations.loss))
@@ -120,25 +120,22 @@ def verify_gradients(
 
 def verify_update(
     component: str,
-    label: str,
     target: Target,
-    optimizer: tuple[str, dict[str, Any]],
-    old: Parameters,
-    grad: np.ndarray,
-    new: Parameters,
-    number: int,
+    name: str,
+    options: dict[str, Any],
+    before: dict[str, torch.Tensor],
+    after: dict[str, torch.Tensor],
+    step: int,
 ) -> None:
     rounding = Rounding.kernel(target.dtype)
-    old = {name: array.reshape(-1) for name, array in old.items()}
-    new = {name: tensor.detach().reshape(-1) for name, tensor in new.items()}
-    for start in range(0, grad.size, BLOCK):
+    exact = {buffer: vector.cpu().double().numpy() for buffer, vector in before.items()}
+    for start in range(0, exact["param"].size, BLOCK):
         block = slice(start, start + BLOCK)
-        state = {name: rounding.array(a[block]) for name, a in old.items() if a.shape}
-        rows = rounding.array(grad.reshape(-1)[block])
-        after = reference_step(*optimizer, state.pop("param"), rows, state, number)
-        for name, expected in after.items():
-            output = label if name == "param" else f"{name}"
-            check(component, output, target, new[name][block], rounding.stored(expected))
+        state = {buffer: rounding.array(vector[block]) for buffer, vector in exact.items()}
+        param, grad = state.pop("param"), state.pop("grad")
+        expected = reference_step(name, options, param, grad, state, step)
+        for output, want in expected.items():
+            check(component, output, target, after[output][block], rounding.stored(want))
 
 
 @pytest.mark.parametrize("name", ["adamw"])
