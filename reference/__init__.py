@@ -16,6 +16,7 @@ Read the files in this order; each needs only those above it:
 Every function is a formula: it takes arrays and returns new arrays, draws nothing at random unless
 it is handed a generator, and changes nothing in place. The array type is left open: float64 arrays
 give the value, complex arrays give derivatives (complex step), and the error-carrying arrays of
-`tests/harness/rounding.py` give the value together with a bound on the rounding error of any
-faithful implementation. So branches on data are written `np.where`, and are decided on the real part.
+`tests/harness/rounded.py` give the value together with a bound on the rounding error of any
+faithful implementation. So branches on data are written `np.where`, and are decided on the real
+part.
 """

@@ -36,7 +36,8 @@ def adam_step(
 
     The corrections are numbers, not arrays, so the code applies them where they are cheapest:
 
-        lr m_hat / (sqrt(v_hat) + eps) = (lr / (1 - beta1^t)) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+        lr m_hat / (sqrt(v_hat) + eps)
+            = (lr / (1 - beta1^t)) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
 
     Args:
         param: any shape.
@@ -60,7 +61,8 @@ def adam_step(
 
     The first step is lr times the sign of the gradient, whatever its size:
 
-    >>> param, exp_avg, exp_avg_sq = adam_step(np.zeros(2), np.array([4.0, -0.25]), 0.0, 0.0, 1, eps=0.0)
+    >>> zeros, grad = np.zeros(2), np.array([4.0, -0.25])
+    >>> param, exp_avg, exp_avg_sq = adam_step(zeros, grad, zeros, zeros, 1, eps=0.0)
     >>> param.round(12).tolist()
     [-0.001, 0.001]
 

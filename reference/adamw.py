@@ -42,7 +42,8 @@ def adamw_step(
 
     With no gradient only the decay remains:
 
-    >>> param, _, _ = adamw_step(np.array([2.0]), np.zeros(1), 0.0, 0.0, 1, lr=0.5, weight_decay=0.5)
+    >>> zero = np.zeros(1)
+    >>> param, _, _ = adamw_step(np.array([2.0]), zero, zero, zero, 1, lr=0.5, weight_decay=0.5)
     >>> param.tolist()
     [1.5]
 

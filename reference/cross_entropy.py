@@ -102,7 +102,7 @@ def nll_loss(log_probabilities: np.ndarray, target: np.ndarray) -> np.ndarray:
     2.5
     """
     rows, classes = log_probabilities.shape
-    if not np.all((0 <= target) & (target < classes)):
+    if not np.all((target >= 0) & (target < classes)):
         raise ValueError(f"target: each must be one of the {classes} classes 0 to {classes - 1}")
     with np.errstate(invalid="ignore"):  # 0 / 0 for an empty batch
         return -log_probabilities[np.arange(rows), target].sum() / rows

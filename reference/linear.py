@@ -58,9 +58,8 @@ def linear_backward(
     Raises:
         ValueError: if the shapes do not fit together (from NumPy).
 
-    >>> grad_output, input = np.array([[1.0], [10.0]]), np.array([[1.0, 2.0], [3.0, 4.0]])
-    >>> grad_input, grad_weight, grad_bias = linear_backward(grad_output, input, np.array([[5.0, 6.0]]))
-    >>> grad_input.tolist(), grad_weight.tolist(), grad_bias.tolist()
+    >>> input, weight = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[5.0, 6.0]])
+    >>> tuple(g.tolist() for g in linear_backward(np.array([[1.0], [10.0]]), input, weight))
     ([[5.0, 6.0], [50.0, 60.0]], [[31.0, 42.0]], [11.0])
 
     Source: Goodfellow, Bengio, Courville, "Deep Learning" (2016), section 6.5.6.

@@ -91,7 +91,8 @@ def backward(
     >>> backward(one, images, labels, forward(one, images, labels)).bias2.tolist()
     [-0.5, 0.5]
 
-    Source: Rumelhart, Hinton, Williams, "Learning representations by back-propagating errors" (1986).
+    Source: Rumelhart, Hinton, Williams, "Learning representations by back-propagating errors"
+    (1986).
     """
     grad_loss = np.ones_like(activations.loss)  # dL/dL = 1, where every backward pass starts
     grad_log_probabilities = nll_loss_backward(grad_loss, activations.log_probabilities, labels)

@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for dtype in dtypes:
         if dtype not in FORMATS:
             raise pytest.UsageError(
-                f"--dtype {dtype}: not a dtype that is verified here; choose from {', '.join(FORMATS)}"
+                f"--dtype {dtype}: not verified here; choose from {', '.join(FORMATS)}"
             )
     for device in devices:
         if reason := missing_device(device):

@@ -131,9 +131,7 @@ def divide(a: Rounded, b: Rounded) -> Rounded:
 
 @rule(np.negative)
 def negative(a: Rounded) -> Rounded:
-    return Rounded(
-        a.rounding, -a.value, a.error, a.magnitude, a.roundings, a.last_bit, a.selected
-    )
+    return Rounded(a.rounding, -a.value, a.error, a.magnitude, a.roundings, a.last_bit, a.selected)
 
 
 @rule(np.power)
@@ -217,8 +215,9 @@ def total(a: Rounded, axis: int | None = None, keepdims: bool = False) -> Rounde
         magnitude=over_axis(a.magnitude),
         roundings=a.roundings + max(terms - 1, 0),
         last_bit=a.last_bit,
-        prescribed=lambda: over_axis(~np.isfinite(a.value)).astype(bool)
-        & np.isfinite(over_axis(a.bound)),
+        prescribed=lambda: (
+            over_axis(~np.isfinite(a.value)).astype(bool) & np.isfinite(over_axis(a.bound))
+        ),
     )
 
 

@@ -20,7 +20,8 @@ with k = roundings. One rounding alone stays within half an ulp of the result; n
 and so is a sum whose terms are multiples of one power of two, few and small enough that every
 partial sum fits the format. There the bound is zero, and the comparison bit for bit.
 
-`propagation` says what each operation makes of its operands, `rounding` where implementations round.
+`propagation` says what each operation makes of its operands, `rounding` where an implementation
+rounds.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Rounded(NDArrayOperatorsMixin):
     def unlimited_bound(self) -> Array:
         """The bound, were there no largest number."""
         if self.roundings == 0:
-            return np.zeros(self.shape) if self.is_exact else self.error
+            return np.zeros(self.shape) if self.is_exact else np.asarray(self.error)
         compute, k = self.rounding.compute, self.roundings
         if k == 1:
             bound = compute.half_ulp(self.absolute + self.error) + self.error
@@ -131,11 +132,11 @@ class Rounded(NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> Rounded:
         return self._rearranged(lambda x: x[index])
 
-    def sum(self, axis: int | None = None, keepdims: bool = False) -> Rounded:
-        return np.sum(self, axis=axis, keepdims=keepdims)
+    def sum(self, axis: int | None = None, keepdims: bool = False) -> Any:
+        return self.__array_function__(np.sum, (), (self,), {"axis": axis, "keepdims": keepdims})
 
-    def max(self, axis: int | None = None, keepdims: bool = False) -> Rounded:
-        return np.max(self, axis=axis, keepdims=keepdims)
+    def max(self, axis: int | None = None, keepdims: bool = False) -> Any:
+        return self.__array_function__(np.max, (), (self,), {"axis": axis, "keepdims": keepdims})
 
     def _rearranged(self, pick: Callable[[Array], Array]) -> Rounded:
         """Pick or reorder elements: no arithmetic, so the sums stay as they are."""
@@ -151,7 +152,9 @@ class Rounded(NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or kwargs or ufunc not in RULES:
-            raise TypeError(f"no rounding rule for np.{ufunc.__name__} ({method}, {kwargs}): add one")
+            raise TypeError(
+                f"no rounding rule for np.{ufunc.__name__} ({method}, {kwargs}): add one"
+            )
         with np.errstate(all="ignore"):
             operands = (self.rounding.operand(x) for x in inputs)
             return self.rounding.after(ufunc, RULES[ufunc](*operands))

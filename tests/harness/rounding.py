@@ -59,8 +59,11 @@ class Rounding:
         """float64 is as coarse in NumPy as in torch: there each may use up the bound."""
         return 2.0 if self.compute.precision == 53 else 1.0
 
-    def array(self, exact: Array | float | Rounded) -> Rounded:
-        """What a kernel reads: numbers known exactly, or what another kernel has stored."""
+    def array(self, exact: Any) -> Any:
+        """What a kernel reads: numbers known exactly, or what another kernel has stored.
+
+        A Rounded array; typed so that the references, whose formulas are of NumPy arrays, take it.
+        """
         if isinstance(exact, Rounded):
             return Rounded(self, exact.value, exact.closed_bound, None, 0, exact.last_bit)
         value = np.asarray(exact, np.float64)
@@ -69,7 +72,7 @@ class Rounding:
     @lru_cache(maxsize=1000)  # noqa: B019  (a handful of instances, alive throughout)
     def scalar(self, number: float) -> Rounded:
         """A Python number that meets an array."""
-        value = np.float64(number)
+        value = np.asarray(number, np.float64)
         error = 0.0 if self.scalars.holds(value) else self.scalars.half_ulp(np.abs(value))
         return Rounded(self, value, error, last_bit=last_bit(value))
 
@@ -85,7 +88,7 @@ class Rounding:
             return x
         return self.stored(x, certain_overflow=False)
 
-    def stored(self, x: Rounded, certain_overflow: bool = True) -> Rounded:
+    def stored(self, x: Any, certain_overflow: bool = True) -> Rounded:
         """What lies in memory: the sum closed and rounded to the storage format.
 
         In the middle of a formula an overflow admits anything, since an implementation may scale

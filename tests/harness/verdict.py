@@ -75,7 +75,7 @@ def note(text: str) -> None:
 
 
 def check(
-    component: str, output: str, target: Target, actual: torch.Tensor | None, expected: Rounded
+    component: str, output: str, target: Target, actual: torch.Tensor | None, expected: Any
 ) -> None:
     """Compare a result of torch with the reference's, element by element, or raise Deviation.
 
@@ -158,8 +158,9 @@ class Comparison:
             float(x[at]) for x in (self.got, self.value, self.bound, self.error)
         )
         index = f"[{', '.join(map(str, at))}]" if at else "the scalar"
+        count = f"{int(self.wrong.sum())} of {self.got.size}"
         lines = [
-            f"  {int(self.wrong.sum())} of {self.got.size} elements are wrong; the worst is {index}:",
+            f"  {count} elements are wrong; the worst is {index}:",
             f"  expected  {value!r}  ({value.hex()})",
             f"  got       {got!r}  ({got.hex()})",
         ]

@@ -18,6 +18,8 @@ from tests.harness.verdict import check
 
 @dataclass(frozen=True)
 class LinearCase:
+    """A layer, its input, and the gradient that comes back to its output."""
+
     input: DrawnArray
     weight: DrawnArray
     bias: DrawnArray | None

@@ -17,6 +17,8 @@ from tests.harness.verdict import check
 
 @dataclass(frozen=True)
 class ReluCase:
+    """An input, and the gradient that comes back."""
+
     input: DrawnArray
     grad_output: DrawnArray
 

@@ -24,6 +24,8 @@ from tests.harness.verdict import check
 
 @dataclass(frozen=True)
 class CrossEntropyCase:
+    """Scores, the true classes, and the gradient that comes back to the loss."""
+
     input: DrawnArray
     target: np.ndarray
     grad_output: DrawnArray
@@ -56,7 +58,9 @@ def test_cross_entropy_and_its_gradient_equal_the_reference(
         log_probabilities = softmax.stored(log_softmax(softmax.array(logits)))
         loss = mean.stored(nll_loss(mean.array(log_probabilities), case.target))
         grad_loss = mean.array(case.grad_output.numbers(dtype))
-        grad_log = mean.stored(nll_loss_backward(grad_loss, log_probabilities, case.target))
+        grad_log = mean.stored(
+            nll_loss_backward(grad_loss, mean.array(log_probabilities), case.target)
+        )
         grad_input = kernel.stored(
             log_softmax_backward(kernel.array(grad_log), kernel.array(log_probabilities))
         )

@@ -40,7 +40,7 @@ def kept(beta1: float, rounding: Rounding) -> float | Rounded:
     """
     if beta1 == 0 or beta1 >= 0.5:
         return beta1
-    return Rounded(rounding, np.float64(beta1), rounding.scalars.unit)
+    return Rounded(rounding, np.asarray(beta1), rounding.scalars.unit)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_adam_histories_equal_the_reference(
     zeros = np.zeros(history.params.shape)
     beta1, beta2 = options["betas"]
 
-    def reference_step(state: State, grad: Rounded, number: int) -> State:
+    def reference_step(state: State, grad: Any, number: int) -> State:
         moments = (state.get(name, zeros) for name in ("exp_avg", "exp_avg_sq"))
         tracked = {**options, "betas": (kept(beta1, grad.rounding), beta2)}
         after = step(state["param"], grad, *moments, number, **tracked)

@@ -1,12 +1,12 @@
 """SGD: plain, with momentum, with weight decay."""
 
 from functools import partial
+from typing import Any
 
 import torch
 from hypothesis import given
 
 from reference.sgd import sgd_step
-from tests.harness.rounded import Rounded
 from tests.harness.strategies.hyperparameters import learning_rates, momenta, weight_decays
 from tests.harness.targets import Targets
 from tests.optimizers.history import History, State, histories, verify
@@ -16,9 +16,9 @@ from tests.optimizers.history import History, State, histories, verify
 def test_sgd_histories_equal_the_reference(
     targets: Targets, history: History, lr: float, momentum: float, weight_decay: float
 ) -> None:
-    options = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+    options: dict[str, Any] = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
 
-    def reference_step(state: State, grad: Rounded, number: int) -> State:
+    def reference_step(state: State, grad: Any, number: int) -> State:
         param, buffer = sgd_step(state["param"], grad, state.get("momentum_buffer"), **options)
         return {"param": param} if buffer is None else {"param": param, "momentum_buffer": buffer}
 

@@ -1,6 +1,6 @@
 """A progress bar that is seen while pytest captures what tests print."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 T = TypeVar("T")
 
 
-def progress(items: Iterable[T], label: str, config: pytest.Config) -> Iterator[T]:
+def progress(items: Sequence[T], label: str, config: pytest.Config) -> Iterator[T]:
     """Yield the items, with a bar on the terminal; without tqdm, or without a terminal, no bar."""
     try:
         from tqdm import tqdm
@@ -20,8 +20,7 @@ def progress(items: Iterable[T], label: str, config: pytest.Config) -> Iterator[
     for item in items:
         with capture.global_and_fixture_disabled():
             if bar is None:
-                total = len(items) if hasattr(items, "__len__") else None
-                bar = tqdm(total=total, desc=label, leave=False, disable=None)
+                bar = tqdm(total=len(items), desc=label, leave=False, disable=None)
             bar.update()
         yield item
     if bar is not None:

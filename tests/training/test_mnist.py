@@ -28,7 +28,7 @@ OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]
     "adam": (torch.optim.Adam, {"lr": 1e-3}),
     "adamw": (torch.optim.AdamW, {"lr": 1e-3, "weight_decay": 1e-2}),
 }
-REFERENCE_STEPS = {"adam": adam_step, "adamw": adamw_step}
+REFERENCE_STEPS: dict[str, Callable[..., Any]] = {"adam": adam_step, "adamw": adamw_step}
 
 
 def batches(images: np.ndarray, labels: np.ndarray, seed: int) -> Iterator[tuple[Any, Any]]:
@@ -151,7 +151,8 @@ def test_numpy_alone_learns_mnist_as_torch_does(
     epochs = 3
     images, labels = mnist.train_images, mnist.train_labels
     for device in targets.devices:
-        ours, state = list(initial(28 * 28)), [{} for _ in range(4)]
+        ours: list[Any] = list(initial(28 * 28))
+        state: list[Parameters] = [{} for _ in ours]
         theirs = [torch.from_numpy(p.copy()).to(device).requires_grad_() for p in ours]
         opt = optimizer(theirs, **options)
         schedule = [batch for epoch in range(epochs) for batch in batches(images, labels, epoch)]

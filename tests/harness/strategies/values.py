@@ -1,8 +1,8 @@
 """Numbers: families from simple to wild, drawn densely, the same for every dtype.
 
 An array is drawn as random 64-bit words. What number a word stands for depends on the family and,
-for the wild families, on the range of the dtype; so one drawn array serves every dtype, with all the
-digits that the dtype has.
+for the wild families, on the range of the dtype; so one drawn array serves every dtype, with all
+the digits that the dtype has.
 """
 
 from collections.abc import Callable
