@@ -44,8 +44,6 @@ def result(
     infinite or NaN. Any other infinity in `value` is an overflow of float64 or a division by what
     may be zero, and admits everything.
     """
-    if not (isinstance(error, float) or all_finite(error)):
-        error = np.where(np.isnan(error), np.inf, error)  # 0 * inf: 0 times what may be anything
     if not all_finite(value):
         finite = np.isfinite(value)
         magnitude = finite_magnitude(value) if magnitude is None else magnitude

@@ -107,7 +107,8 @@ class Rounded(NDArrayOperatorsMixin):
         bound, overflow = self.unlimited_bound, self.rounding.compute.overflow
         if self.magnitude.max(initial=0.0) + bound.max(initial=0.0) < overflow:
             return bound
-        return np.where(self.magnitude + bound >= overflow, np.inf, bound)
+        # NaN, which is 0 times what may be anything, is not below it either.
+        return np.where(self.magnitude + bound < overflow, bound, np.inf)
 
     @property
     def is_exact(self) -> bool:

@@ -126,7 +126,7 @@ class Comparison:
                 right &= (np.signbit(got) == np.signbit(value)) | (value != 0)
             if not right.all():
                 right |= np.isinf(bound)
-        return cls(got, value, bound, error, ~right, fmt)
+        return cls(got, value, np.asarray(bound), np.asarray(error), ~np.asarray(right), fmt)
 
     @property
     def vacuous(self) -> np.ndarray:
@@ -140,13 +140,23 @@ class Comparison:
         with np.errstate(all="ignore"):
             # 5e-324 in place of a zero bound: no error is then a share of 0, any error of infinity.
             shares = self.error / np.maximum(self.bound, 5e-324)
-            ulps = self.error / self.fmt.ulp(self.value)
-        if not (all_finite(shares) and all_finite(ulps)):  # infinities and NaN are no distances
+            relative = self.error / np.maximum(np.abs(self.value), 2.0**self.fmt.min_exponent)
+        if not (all_finite(shares) and all_finite(relative)):  # to infinity there is no distance
             compared = np.isfinite(self.error) & np.isfinite(self.bound)
-            shares, ulps = shares[compared], ulps[compared]
-        vacuous = float(self.vacuous.mean()) if self.got.size else 0.0
-        worst_share, worst_ulp = float(shares.max(initial=0.0)), float(ulps.max(initial=0.0))
-        return Tally(1, self.got.size, vacuous, worst_share, worst_ulp, int(self.wrong.any()))
+            shares, relative = shares[compared], relative[compared]
+        else:
+            compared = ...
+        # An ulp is between u and 2 u of its number: the worst in ulp is among the relatively worst.
+        worst = np.asarray(relative >= relative.max(initial=0.0) / 2)
+        ulps = self.error[compared][worst] / self.fmt.ulp(self.value[compared][worst])
+        return Tally(
+            examples=1,
+            elements=self.got.size,
+            vacuous=float(self.vacuous.mean()) if self.got.size else 0.0,
+            worst_share=float(shares.max(initial=0.0)),
+            worst_ulp=float(ulps.max(initial=0.0)),
+            deviations=int(self.wrong.any()),
+        )
 
     def explain(self, expected: Rounded) -> str:
         """The worst element, how wrong it is, and what its bound is made of."""

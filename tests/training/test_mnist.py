@@ -19,7 +19,7 @@ from tests.training.mnist import Mnist
 from tests.training.progress import progress
 
 HIDDEN, CLASSES, BATCH = 256, 10, 64
-BLOCK = 32_768  # elements of a parameter verified at a time, so that they stay in the cache
+BLOCK = 16_384  # elements of a parameter verified at a time, so that they stay in the cache
 
 Parameters = dict[str, Any]  # by name, torch tensors or arrays
 
@@ -128,10 +128,12 @@ def verify_update(
     step: int,
 ) -> None:
     rounding = Rounding.kernel(target.dtype)
-    exact = {buffer: vector.cpu().double().numpy() for buffer, vector in before.items()}
-    for start in range(0, exact["param"].size, BLOCK):
+    for start in range(0, before["param"].numel(), BLOCK):
         block = slice(start, start + BLOCK)
-        state = {buffer: rounding.array(vector[block]) for buffer, vector in exact.items()}
+        state = {
+            buffer: rounding.array(vector[block].cpu().double().numpy())
+            for buffer, vector in before.items()
+        }
         param, grad = state.pop("param"), state.pop("grad")
         expected = reference_step(name, options, param, grad, state, step)
         for output, want in expected.items():
