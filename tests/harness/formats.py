@@ -18,6 +18,7 @@ class Format:
     precision: int  # p, the hidden bit included
     min_exponent: int  # of the smallest normal number
     max_exponent: int  # of the largest
+    flushes: bool = False  # arithmetic takes, and makes, subnormal numbers as zero
 
     @property
     def unit(self) -> float:
@@ -26,12 +27,14 @@ class Format:
 
     @property
     def last_bit(self) -> int:
-        """The format's numbers are multiples of 2^last_bit, its smallest subnormal number."""
-        return self.min_exponent - self.precision + 1
+        """The format's numbers are multiples of 2^last_bit, its smallest positive number."""
+        return self.min_exponent if self.flushes else self.min_exponent - self.precision + 1
 
     @property
     def tiny(self) -> float:
         """Half the smallest subnormal number: the most that rounding changes any subnormal."""
+        if self.flushes:
+            return 2.0**self.min_exponent
         return 2.0 ** max(self.last_bit - 1, -1074)  # float64 cannot hold its own half
 
     @property

@@ -243,7 +243,7 @@ def where(condition: Array | Decision, a: Any, b: Any) -> Rounded:
     return Rounded(
         rounding,
         value,
-        0.0 if isinstance(a.error + b.error, float) else np.where(outcome, a.error, b.error),
+        np.where(outcome, a.error, b.error) if np.any(a.error) or np.any(b.error) else 0.0,
         np.where(outcome, a.magnitude, b.magnitude),
         max(a.roundings, b.roundings),
         bit,

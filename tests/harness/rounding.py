@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -28,22 +28,23 @@ class Rounding:
 
     @classmethod
     @lru_cache
-    def kernel(cls, dtype: str, stores: tuple[Any, ...] = ()) -> Rounding:
+    def kernel(cls, dtype: str, stores: tuple[Any, ...] = (), flushes: bool = False) -> Rounding:
         """The whole formula is one kernel."""
         storage = FORMATS[dtype]
         if storage.precision >= FLOAT32.precision:
             return cls(storage, storage, storage)
-        return cls(FLOAT32, storage, FLOAT32, stores)
+        compute = replace(FLOAT32, flushes=flushes)
+        return cls(compute, storage, compute, stores)
 
     @classmethod
     @lru_cache
-    def op_by_op(cls, dtype: str) -> Rounding:
+    def op_by_op(cls, dtype: str, flushes: bool = False) -> Rounding:
         """Every operation of the formula is a kernel of its own.
 
         Some of torch's (`add` with its `alpha`, the foreach ones) round a Python number to the
         dtype of the arrays first, and others do not.
         """
-        kernel = cls.kernel(dtype)
+        kernel = cls.kernel(dtype, flushes=flushes)
         if kernel.compute == kernel.storage:
             return kernel
         return cls(kernel.compute, kernel.storage, kernel.storage, stores=tuple(RULES))
@@ -67,7 +68,11 @@ class Rounding:
         if isinstance(exact, Rounded):
             return Rounded(self, exact.value, exact.closed_bound, None, 0, exact.last_bit)
         value = np.asarray(exact, np.float64)
-        return Rounded(self, value, last_bit=last_bit(value), selected=True)
+        error: Array | float = 0.0
+        if self.compute.flushes:
+            subnormal = np.abs(value) < 2.0**self.compute.min_exponent
+            error = np.where(subnormal, np.abs(value), 0.0) if subnormal.any() else 0.0
+        return Rounded(self, value, error, last_bit=last_bit(value), selected=True)
 
     @lru_cache(maxsize=1000)  # noqa: B019  (a handful of instances, alive throughout)
     def scalar(self, number: float) -> Rounded:
