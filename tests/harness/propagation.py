@@ -237,7 +237,9 @@ def where(condition: Array | Decision, a: Any, b: Any) -> Rounded:
     value = np.where(outcome, a.value, b.value)
     bit = min(a.last_bit, b.last_bit)
     if isinstance(condition, Decision) and condition.open.any():
-        either = np.maximum(*(x.closed_bound + np.abs(x.value - value) for x in (a, b)))
+        apart = (np.where(x.value == value, 0.0, np.abs(x.value - value)) for x in (a, b))
+        either = np.maximum(*(x.closed_bound + d for x, d in zip((a, b), apart, strict=True)))
+        either = np.where(np.isnan(either), np.inf, either)
         decided = np.where(outcome, a.closed_bound, b.closed_bound)
         return Rounded(rounding, value, np.where(condition.open, either, decided), last_bit=bit)
     return Rounded(

@@ -175,7 +175,8 @@ class Decision:
     open: Array
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return RULES[func](*args, **kwargs)
+        with np.errstate(all="ignore"):
+            return RULES[func](*args, **kwargs)
 
 
 def finite_magnitude(value: Array) -> Array:
