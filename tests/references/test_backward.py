@@ -2,8 +2,8 @@
 
 f(x + ih) = f(x) + ih f'(x) + O(h^2): with h = 1e-30 the imaginary part over h is the derivative,
 with no subtraction in it, so both sides are right to their own rounding. Each is a sum of fewer
-than 1000 terms here, so with gamma_1000 = 1000 * 2^-53 on either side they agree within 2000 * 2^-53
-times the largest sum of absolute terms, which AGREEMENT bounds by 100 times the largest number in sight.
+than 1000 terms here, so with gamma_1000 = 1000 * 2^-53 on either side they agree within
+2000 * 2^-53 times the sum of absolute terms, which is below 100 times the largest number in sight.
 """
 
 from collections.abc import Callable

@@ -24,11 +24,11 @@ LOST = 100 * 2.0**-53
 def test_sgd_follows_the_rational_recurrence(history):
     start, grads = history
     lr, momentum, decay = 0.1, 0.9, 0.01
-    p, b = np.float64(start), None
+    p, b = np.asarray(start), None
     exact, buffer = Exact(start), None
     largest = 1.0
     for g in grads:
-        p, b = sgd_step(p, np.float64(g), b, lr=lr, momentum=momentum, weight_decay=decay)
+        p, b = sgd_step(p, np.asarray(g), b, lr=lr, momentum=momentum, weight_decay=decay)
         total = Exact(g) + Exact(decay) * exact
         buffer = total if buffer is None else Exact(momentum) * buffer + total
         exact -= Exact(lr) * buffer

@@ -1,0 +1,86 @@
+"""Whole runs of pytest, each in a process of its own, and quickly.
+
+Importing torch takes longer than most of these runs. So one server process imports it, once, and
+forks a fresh process for each run; where the system cannot fork, each run imports it again.
+"""
+
+import multiprocessing
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[3]
+
+PRELOADED = ["torch", "torch._dynamo", "hypothesis.strategies", "pytest"]
+"""Nothing of our own. The second is what the first optimizer of a process imports."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of pytest came to."""
+
+    exit_code: int
+    output: str  # standard output and error
+
+    @property
+    def errors(self) -> list[str]:
+        return [line for line in self.output.splitlines() if line.startswith("ERROR: ")]
+
+
+class Runs:
+    """Starts runs, as many at a time as there are processors."""
+
+    def __init__(self, pool: ProcessPoolExecutor, scratch: Path) -> None:
+        self.pool, self.scratch, self.count = pool, scratch, 0
+
+    def start(self, *args: str) -> "Future[Run]":
+        self.count += 1
+        return self.pool.submit(run, args, str(self.scratch / f"run{self.count}"))
+
+    def __call__(self, *args: str) -> Run:
+        return self.start(*args).result()
+
+
+@contextmanager
+def open_runs() -> Iterator[Runs]:
+    forks = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if forks else "spawn")
+    if forks:
+        context.set_forkserver_preload(PRELOADED)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        ProcessPoolExecutor(os.cpu_count(), context, max_tasks_per_child=1) as pool,
+    ):
+        yield Runs(pool, Path(scratch))
+        pool.shutdown(cancel_futures=True)
+
+
+def run(args: tuple[str, ...], folder: str) -> Run:
+    """Run pytest in this process, which does nothing else before or after."""
+    os.chdir(REPOSITORY)
+    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = f"{folder}/hypothesis"
+    for name in ("CI", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "COLUMNS", "BACKPROOF_MNIST_ROOT"):
+        os.environ.pop(name, None)
+    Path(folder).mkdir()
+    output = Path(folder) / "output"
+    with output.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+    import pytest
+    import torch
+
+    torch.set_num_threads(1)
+    # pytest would rewrite the assertions of a plugin, but Hypothesis is there already.
+    quiet = ("-W", "ignore:Module already imported so cannot be rewritten")
+    exit_code = int(pytest.main([*quiet, "-p", "no:cacheprovider", "-q", *args]))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return Run(exit_code, output.read_text())

@@ -1,0 +1,181 @@
+"""Where the bound is zero, where it is infinite, which kinds are prescribed and what is refused."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.harness.formats import FLOAT32, FORMATS
+from tests.harness.rounded import Rounded
+from tests.harness.rounding import Rounding
+from tests.harness.verdict import Comparison
+
+F32 = Rounding.kernel("float32")
+INF, NAN = math.inf, math.nan
+IN_DOUBT = 2.0**-24  # 1 + this - 1 is 0 in float32: computed so, it may as well be zero
+integers = st.integers(-100, 100)
+
+
+def added(*terms: float, dtype: str = "float32") -> Rounded:
+    """Their sum, stored."""
+    rounding = Rounding.kernel(dtype)
+    return rounding.stored(np.sum(rounding.array(np.array(terms)), axis=0))
+
+
+def doubtful(value: float) -> Rounded:
+    return (F32.array([1.0]) + F32.array([value])) - F32.array([1.0])
+
+
+def admits(expected: Rounded, *got: float) -> bool:
+    """Whether an implementation may give any of these."""
+    shape = expected.shape
+    return not any(Comparison.of(np.full(shape, x), expected, FLOAT32).wrong.any() for x in got)
+
+
+# Exactness
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@given(st.lists(st.tuples(integers, integers), min_size=1, max_size=20), st.integers(-8, 8))
+def test_products_of_whole_numbers_add_up_exactly_while_every_partial_sum_fits(
+    dtype: str, pairs: list[tuple[int, int]], scale: int
+) -> None:
+    rounding = Rounding.native(dtype)
+    a, b = np.array(pairs).T * 2.0**scale
+    magnitude, precision = np.abs(a * b).sum(), FORMATS[dtype].precision
+    for x in (rounding.array(a), rounding.array(a[::-1])[::-1]):
+        for result in (np.sum(x * rounding.array(b), axis=0), x @ rounding.array(b)):
+            if magnitude <= 2.0 ** (precision + 2 * scale):
+                assert rounding.stored(result).bound == 0
+            assert (result.value == a @ b).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fits"), [("float32", 2.0**24), ("float16", 2048.0), ("bfloat16", 256.0)]
+)
+def test_the_first_whole_number_that_does_not_fit_is_not_exact(dtype: str, fits: float) -> None:
+    assert added(fits - 1, 1, dtype=dtype).bound == 0
+    assert added(fits, 1, dtype=dtype).bound == 1
+    assert added(fits, 2, dtype=dtype).bound == 0
+    assert added(fits, 1, -1, dtype=dtype).bound > 0 or dtype != "float32"
+
+
+# Overflow
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_a_sum_that_certainly_overflows_is_infinite(dtype: str, sign: int) -> None:
+    largest = sign * FORMATS[dtype].max
+    result = added(largest, largest, dtype=dtype)
+    assert admits(result, sign * INF)
+    assert not any(admits(result, x) for x in (largest, -sign * INF, NAN))
+
+
+def test_a_partial_sum_that_may_overflow_admits_anything() -> None:
+    assert admits(added(FLOAT32.max, FLOAT32.max, -FLOAT32.max), FLOAT32.max, INF, -INF, NAN, 0)
+    assert not admits(added(FLOAT32.max, -FLOAT32.max), INF)
+
+
+def test_terms_that_may_be_larger_than_they_look_do_not_overflow_for_certain() -> None:
+    terms = [2.0**25 + 4, 2.0, -2.0]  # in float32 2^25 + 8 in this order
+    off_by_4 = np.sum(F32.array(terms), axis=0) - (2.0**25 + 4)
+    large = F32.array(3e38)
+    result = F32.stored(large + large + large + large + large + F32.array(-0.9e38) * off_by_4)
+    assert admits(result, INF, NAN)  # infinity minus infinity
+
+
+@pytest.mark.parametrize(
+    ("number", "got", "refused"), [(65519.99, 65504, INF), (65520, INF, 65504), (65536, INF, NAN)]
+)
+def test_storing_overflows_where_the_format_does(number: float, got: float, refused: float) -> None:
+    half = Rounding.kernel("float16")
+    for sign in (1, -1):
+        result = half.stored(half.array([sign * number]))
+        assert admits(result, sign * got)
+        assert not admits(result, sign * refused)
+
+
+def test_an_overflow_in_the_middle_of_a_formula_admits_anything() -> None:
+    half = Rounding.op_by_op("float16")
+    assert admits(half.stored(half.array([300.0]) * half.array([300.0]) * 0.5), 45000, INF)
+
+
+def test_a_python_number_beyond_the_largest_may_become_infinite() -> None:
+    half = Rounding.op_by_op("float16")
+    assert admits(half.stored(half.array([0.5]) * 70000.0), 35000, INF)
+    assert admits(F32.stored(F32.array([1e-10]) * 1e39), INF)
+
+
+# Kinds
+
+KINDS: list[tuple[Callable[..., Any], list[float], float]] = [
+    (lambda x, y: x - y, [INF, INF], NAN),
+    (lambda x, y: x + y, [INF, -INF], NAN),
+    (lambda x, y: x + y, [INF, -FLOAT32.max], INF),
+    (lambda x, y: x * y, [0.0, INF], NAN),
+    (lambda x, y: x * y, [-1e-45, INF], -INF),
+    (lambda x, y: x / y, [0.0, -0.0], NAN),
+    (lambda x, y: x / y, [1.0, 0.0], INF),
+    (lambda x, y: x / y, [1.0, -0.0], -INF),
+    (lambda x, y: x / y, [INF, INF], NAN),
+    (lambda x, y: x / y, [1.0, -INF], 0.0),
+    (lambda x, y: x @ y, [0.0, INF], NAN),
+    (lambda x, y: x @ y, [NAN, 0.0], NAN),
+    (lambda x, y: np.sqrt(x) + y, [INF, -1.0], INF),
+    (lambda x, y: np.exp(x) + y, [-INF, 0.0], 0.0),
+    (lambda x, y: np.exp(x) * np.log(y), [INF, INF], INF),
+    (lambda x, y: np.sum(x, axis=0) * y, [NAN, 0.0], NAN),
+    (lambda x, y: np.max(x * y, axis=0), [INF, -2.0], -INF),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64"])
+@pytest.mark.parametrize(("formula", "operands", "kind"), KINDS)
+def test_what_special_operands_make_is_prescribed(
+    formula: Callable[..., Any], operands: list[float], kind: float, dtype: str
+) -> None:
+    rounding = Rounding.kernel(dtype)
+    x, y = (rounding.array(rounding.storage.round(np.full(1, v))) for v in operands)
+    result = rounding.stored(formula(x, y))
+    assert admits(result, kind)
+    assert not any(admits(result, v) for v in (1.0, INF, -INF, NAN) if repr(v) != repr(kind))
+
+
+def test_dividing_by_what_may_be_zero_admits_anything() -> None:
+    one, zero = F32.array([1.0]), F32.array([0.0])
+    assert admits(one / doubtful(IN_DOUBT), INF, 2.0**24, -INF, NAN)
+    assert admits(zero / doubtful(0.0), NAN)
+    assert not admits(one / doubtful(1.0), INF)
+
+
+def test_dividing_by_a_zero_that_was_added_up_leaves_the_sign_of_infinity_open() -> None:
+    zeros = F32.array([[-0.0], [-0.0]])
+    assert admits(F32.array([1.0]) / np.sum(zeros, axis=0), INF, -INF)  # a sum begun at +0 is +0
+
+
+def test_only_a_zero_that_was_copied_must_have_its_sign() -> None:
+    zeros = F32.array([0.0, -0.0])
+    assert not admits(F32.stored(zeros), 0.0)
+    assert not admits(F32.stored(-zeros[::-1]), 0.0)
+    assert not admits(F32.stored(np.where(zeros <= 0, zeros, 0.0)), 0.0)
+    assert admits(F32.stored(zeros * zeros), 0.0, -0.0)
+    assert admits(F32.stored(zeros + 0.0), 0.0, -0.0)
+    assert admits(F32.stored(np.max(zeros, axis=0)), 0.0, -0.0)  # either of two equal numbers
+
+
+# Small errors
+
+
+def test_products_that_underflow_add_up_their_errors() -> None:
+    a = np.full((8, 8), 2.0**-75)
+    b = np.full((8, 8), 2.0**-75 * (1 + 2.0**-20))  # each product just over half the smallest
+    product = F32.array(a) @ F32.array(b)
+    rounded = FLOAT32.round(a * b).sum(axis=0)[0]
+    assert admits(F32.stored(product), rounded)
+    assert admits(F32.stored(np.sum(product, axis=0)), 8 * rounded)
+    assert admits(F32.stored(product + product + product), 3 * rounded)
