@@ -1,0 +1,76 @@
+"""The arithmetic of two numbers."""
+
+import math
+
+import numpy as np
+
+from tests.harness.propagation.rules import result, rule, settled_by_operands, settled_sum
+from tests.harness.rounded import Array, Rounded
+
+
+@rule(np.add)
+def add(a: Rounded, b: Rounded) -> Rounded:
+    return result(
+        (a, b),
+        value=a.value + b.value,
+        error=a.error + b.error,
+        magnitude=a.magnitude + b.magnitude,
+        roundings=a.roundings + b.roundings + 1,
+        last_bit=min(a.last_bit, b.last_bit),
+        prescribed=settled_sum(a, b),
+    )
+
+
+@rule(np.subtract)
+def subtract(a: Rounded, b: Rounded) -> Rounded:
+    return result(
+        (a, b),
+        value=a.value - b.value,
+        error=a.closed_bound + b.closed_bound,
+        last_bit=min(a.last_bit, b.last_bit),
+        prescribed=settled_sum(a, b),
+    )
+
+
+@rule(np.multiply)
+def multiply(a: Rounded, b: Rounded) -> Rounded:
+    for one, other in ((a, b), (b, a)):
+        if one.is_exact and one.ndim == 0 and one.value == 1:
+            return other  # no implementation rounds a product with 1
+    error: Array | float = 0.0
+    if not b.is_exact:
+        error = error + a.absolute * b.bound
+    if not a.is_exact:
+        error = error + a.bound * (b.absolute + b.closed_bound)
+    return result((a, b), a.value * b.value, error, last_bit=a.last_bit + b.last_bit)
+
+
+@rule(np.true_divide)
+def divide(a: Rounded, b: Rounded) -> Rounded:
+    value = a.value / b.value
+    nearest = b.absolute - b.closed_bound  # that the divisor may come to zero
+    error: Array | float = 0.0
+    if not (a.is_exact and b.is_exact and nearest.all()):
+        error = (a.closed_bound + np.abs(value) * b.closed_bound) / nearest
+        error = np.where(nearest > 0, error, np.inf)
+    power_of_two = b.is_exact and b.ndim == 0 and np.frexp(b.value)[0] == 0.5
+    bit = a.last_bit - math.log2(b.value) if power_of_two else -math.inf
+
+    def prescribed() -> Array:
+        by_zero = (b.value == 0) & (b.bound == 0) & (a.bound < np.maximum(np.abs(a.value), 1e-323))
+        return by_zero | settled_by_operands(a, b)
+
+    return result((a, b), value, error, last_bit=bit, prescribed=prescribed)
+
+
+@rule(np.negative)
+def negative(a: Rounded) -> Rounded:
+    return Rounded(a.rounding, -a.value, a.error, a.magnitude, a.roundings, a.last_bit, a.selected)
+
+
+@rule(np.power)
+def power(a: Rounded, exponent: Rounded) -> Rounded:
+    """A whole power of a tracked number, by so many multiplications."""
+    n, reach = int(exponent.value), np.abs(a.value) + a.closed_bound
+    value = a.value**n
+    return result((a,), value, reach**n - np.abs(value), roundings=n)

@@ -1,0 +1,62 @@
+"""Operations that copy one of their operands, and the comparisons that decide which."""
+
+from typing import Any
+
+import numpy as np
+
+from tests.harness.propagation.rules import Rule, rule
+from tests.harness.rounded import Array, Decision, Rounded
+
+
+@rule(np.max)
+def maximum(a: Rounded, axis: int | None = None, keepdims: bool = False) -> Rounded:
+    """A maximum moves by no more than the element that moves most."""
+    value = a.value.max(axis=axis, keepdims=keepdims)
+    error = 0.0 if a.is_exact else a.bound.max(axis=axis, keepdims=keepdims)
+    return Rounded(a.rounding, value, error, last_bit=a.last_bit, selected=a.selected)
+
+
+@rule(np.where)
+def where(condition: Array | Decision, a: Any, b: Any) -> Rounded:
+    """A choice copies. Where it is open, either outcome is admitted."""
+    rounding = next(x.rounding for x in (a, b) if isinstance(x, Rounded))
+    # A Python number here is a constant that gets stored, not an operand of some arithmetic.
+    a, b = (x if isinstance(x, Rounded) else rounding.array(x) for x in (a, b))
+    outcome = condition.outcome if isinstance(condition, Decision) else condition
+    value = np.where(outcome, a.value, b.value)
+    bit = min(a.last_bit, b.last_bit)
+    if isinstance(condition, Decision) and condition.open.any():
+        apart = (np.where(x.value == value, 0.0, np.abs(x.value - value)) for x in (a, b))
+        either = np.maximum(*(x.closed_bound + d for x, d in zip((a, b), apart, strict=True)))
+        either = np.where(np.isnan(either), np.inf, either)
+        decided = np.where(outcome, a.closed_bound, b.closed_bound)
+        return Rounded(rounding, value, np.where(condition.open, either, decided), last_bit=bit)
+    return Rounded(
+        rounding,
+        value,
+        np.where(outcome, a.error, b.error) if np.any(a.error) or np.any(b.error) else 0.0,
+        np.where(outcome, a.magnitude, b.magnitude),
+        max(a.roundings, b.roundings),
+        bit,
+        a.selected and b.selected,
+    )
+
+
+@rule(np.ones_like)
+def ones_like(a: Rounded) -> Array:
+    return np.ones(a.shape)
+
+
+def compare(comparison: np.ufunc) -> Rule:
+    def decide(a: Rounded, b: Rounded) -> Array | Decision:
+        outcome = comparison(a.value, b.value)
+        if a.is_exact and b.is_exact:
+            return outcome
+        doubt = a.closed_bound + b.closed_bound
+        return Decision(outcome, (np.abs(a.value - b.value) <= doubt) & (doubt > 0))
+
+    return decide
+
+
+for comparison in (np.less, np.less_equal):
+    rule(comparison)(compare(comparison))

@@ -1,0 +1,64 @@
+"""How a rule is registered, and what every rule's result has in common."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tests.harness.rounded import RULES, Array, Rounded, all_finite, finite_magnitude
+
+Rule = Callable[..., Any]
+
+
+def rule(function: Any) -> Callable[[Rule], Rule]:
+    """Register the rule of a NumPy function."""
+
+    def register(implementation: Rule) -> Rule:
+        RULES[function] = implementation
+        return implementation
+
+    return register
+
+
+def result(
+    operands: tuple[Rounded, ...],
+    value: Array,
+    error: Array | float,
+    magnitude: Array | None = None,
+    roundings: int = 1,
+    last_bit: float = -math.inf,
+    prescribed: Callable[[], Array] | None = None,
+) -> Rounded:
+    """An operation's result, its infinities and NaNs sorted into prescribed and doubtful.
+
+    `prescribed` finds the elements where IEEE 754 settles the outcome because an operand is
+    infinite or NaN. Any other infinity in `value` is an overflow of float64 or a division by what
+    may be zero, and admits everything.
+    """
+    if not all_finite(value):
+        finite = np.isfinite(value)
+        magnitude = finite_magnitude(value) if magnitude is None else magnitude
+        settled = prescribed() if prescribed else settled_by_operands(*operands)
+        settled = settled & (magnitude < operands[0].rounding.compute.overflow)
+        error = np.where(finite, error, np.where(settled, 0.0, np.inf))
+        magnitude = np.where(finite, magnitude, 0.0)
+    return Rounded(operands[0].rounding, value, error, magnitude, roundings, last_bit)
+
+
+def settled_by_operands(*operands: Rounded) -> Array:
+    """Elementwise: NaN makes NaN; what infinity makes is sure if no operand is in doubt."""
+    nan = np.logical_or.reduce(np.broadcast_arrays(*(np.isnan(x.value) for x in operands)))
+    infinite = np.logical_or.reduce(np.broadcast_arrays(*(np.isinf(x.value) for x in operands)))
+    doubt = np.maximum.reduce(np.broadcast_arrays(*(x.bound for x in operands)))
+    return (nan & np.isfinite(doubt)) | (infinite & (doubt == 0))
+
+
+def settled_sum(*terms: Rounded) -> Callable[[], Array]:
+    """A sum with an infinite or NaN term: a finite error of the others changes nothing."""
+    return lambda: np.logical_and.reduce(
+        np.broadcast_arrays(
+            ~np.logical_and.reduce(np.broadcast_arrays(*(np.isfinite(x.value) for x in terms))),
+            *(np.isfinite(x.bound) for x in terms),
+        )
+    )

@@ -1,0 +1,53 @@
+"""Sums of many terms."""
+
+import numpy as np
+
+from tests.harness.propagation.rules import result, rule
+from tests.harness.rounded import Array, Rounded
+
+
+@rule(np.matmul)
+def matmul(a: Rounded, b: Rounded) -> Rounded:
+    magnitude_a, magnitude_b = a.absolute, b.absolute
+    error: Array | float = 0.0
+    if not b.is_exact:
+        error = error + magnitude_a @ b.bound
+    if not a.is_exact:
+        error = error + a.bound @ (magnitude_b + b.closed_bound)
+
+    def prescribed() -> Array:
+        nan = reached(np.isnan(a.value), np.isnan(b.value))
+        infinite = reached(np.isinf(a.value), np.isinf(b.value))
+        return (nan & np.isfinite(error)) | (infinite & (a.is_exact and b.is_exact))
+
+    def reached(in_a: Array, in_b: Array) -> Array:
+        return (in_a @ np.ones(b.shape) + np.ones(a.shape) @ in_b) > 0
+
+    return result(
+        (a, b),
+        value=a.value @ b.value,
+        error=error,
+        magnitude=magnitude_a @ magnitude_b,
+        roundings=a.shape[-1],
+        last_bit=a.last_bit + b.last_bit,
+        prescribed=prescribed,
+    )
+
+
+@rule(np.sum)
+def total(a: Rounded, axis: int | None = None, keepdims: bool = False) -> Rounded:
+    def over_axis(x: Array) -> Array:
+        return np.broadcast_to(x, a.shape).sum(axis=axis, keepdims=keepdims)
+
+    terms = a.value.size if axis is None else a.shape[axis]
+    return result(
+        (a,),
+        value=over_axis(a.value),
+        error=0.0 if isinstance(a.error, float) else over_axis(a.error),
+        magnitude=over_axis(a.magnitude),
+        roundings=a.roundings + max(terms - 1, 0),
+        last_bit=a.last_bit,
+        prescribed=lambda: (
+            over_axis(~np.isfinite(a.value)).astype(bool) & np.isfinite(over_axis(a.bound))
+        ),
+    )
