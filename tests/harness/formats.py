@@ -19,11 +19,12 @@ class Format:
     min_exponent: int  # of the smallest normal number
     max_exponent: int  # of the largest
     flushes: bool = False  # arithmetic takes, and makes, subnormal numbers as zero
+    times: float = 1.0  # that each rounding counts: twice where the reference rounds as coarsely
 
     @property
     def unit(self) -> float:
         """The unit roundoff u: rounding a normal number changes it by at most u times itself."""
-        return 2.0**-self.precision
+        return self.times * 2.0**-self.precision
 
     @property
     def last_bit(self) -> int:

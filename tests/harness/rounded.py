@@ -11,10 +11,11 @@ What an element knows is an *open sum*, value = t_1 + ... + t_n, not yet rounded
     error       how far the terms themselves may be off, all together
     magnitude   |t_1| + ... + |t_n|
     roundings   how many roundings one term can meet before the sum is complete
+    underflows  how many roundings there are in all, each of which may meet a subnormal number
 
 Added up in any order, with or without fused multiply-add, an implementation stays within
 
-    bound = error + gamma * (magnitude + error) + roundings * tiny,    gamma = k u / (1 - k u)
+    bound = error + gamma * (magnitude + error) + underflows * tiny,    gamma = k u / (1 - k u)
 
 with k = roundings. One rounding alone stays within half an ulp of the result; no rounding is exact,
 and so is a sum whose terms are multiples of one power of two, few and small enough that every
@@ -55,6 +56,7 @@ class Rounded(NDArrayOperatorsMixin):
         last_bit: float = -math.inf,
         selected: bool = False,
         before: Rounded | None = None,
+        underflows: int | None = None,
     ) -> None:
         self.rounding = rounding
         self.value = np.asarray(value)
@@ -68,6 +70,7 @@ class Rounded(NDArrayOperatorsMixin):
         if magnitude is not None:
             self.magnitude = magnitude
         self.roundings = roundings
+        self.underflows = roundings if underflows is None else underflows
         self.last_bit = last_bit  # every term is a multiple of 2**last_bit; -inf if unknown
         self.selected = selected  # no arithmetic yet, so even the sign of a zero is determined
         self.before = before  # what was stored, for the explanation of a failure
@@ -93,9 +96,12 @@ class Rounded(NDArrayOperatorsMixin):
         else:
             gamma = k * compute.unit / (1 - k * compute.unit) if k * compute.unit < 1 else math.inf
             reach = self.magnitude + self.error
-            bound = np.where(reach > 0, gamma * reach + k * compute.tiny, 0.0) + self.error
+            bound = (
+                np.where(reach > 0, gamma * reach + self.underflows * compute.tiny, 0.0)
+                + self.error
+            )
         if self.last_bit >= compute.last_bit:
-            largest = 2.0 ** min(self.last_bit + compute.precision, compute.max_exponent)
+            largest = min(2.0 ** min(self.last_bit + compute.precision, 1023), compute.max)
             bound = np.where((self.magnitude <= largest) & (self.error == 0), 0.0, bound)
         return bound
 
@@ -149,6 +155,7 @@ class Rounded(NDArrayOperatorsMixin):
             self.roundings,
             self.last_bit,
             self.selected,
+            underflows=self.underflows,
         )
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:

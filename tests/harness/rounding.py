@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -30,7 +31,7 @@ class Rounding:
     @lru_cache
     def kernel(cls, dtype: str, stores: tuple[Any, ...] = (), flushes: bool = False) -> Rounding:
         """The whole formula is one kernel."""
-        storage = FORMATS[dtype]
+        storage = arithmetic(dtype)
         if storage.precision >= FLOAT32.precision:
             return cls(storage, storage, storage)
         compute = replace(FLOAT32, flushes=flushes)
@@ -53,12 +54,7 @@ class Rounding:
     @lru_cache
     def native(cls, dtype: str) -> Rounding:
         """One kernel that computes, and so accumulates, in the format of its arrays."""
-        return cls(FORMATS[dtype], FORMATS[dtype], FORMATS[dtype])
-
-    @property
-    def reference_share(self) -> float:
-        """float64 is as coarse in NumPy as in torch: there each may use up the bound."""
-        return 2.0 if self.compute.precision == 53 else 1.0
+        return cls(*3 * (arithmetic(dtype),))
 
     def array(self, exact: Any) -> Any:
         """What a kernel reads: numbers known exactly, or what another kernel has stored.
@@ -79,6 +75,8 @@ class Rounding:
         """A Python number that meets an array."""
         value = np.asarray(number, np.float64)
         error = 0.0 if self.scalars.holds(value) else self.scalars.half_ulp(np.abs(value))
+        if np.isfinite(value) and abs(number) >= self.scalars.overflow:
+            error = math.inf
         return Rounded(self, value, error, last_bit=last_bit(value))
 
     def operand(self, x: Any) -> Rounded:
@@ -117,13 +115,19 @@ class Rounding:
         return Rounded(self, value, bound, None, 0, x.last_bit, x.selected, before=x)
 
 
+def arithmetic(dtype: str) -> Format:
+    """float64 is as coarse in NumPy as in torch: there either may be off by a rounding."""
+    fmt = FORMATS[dtype]
+    return replace(fmt, times=2.0) if fmt.precision == 53 else fmt
+
+
 def overflowed(x: Rounded) -> tuple[Array, Array]:
     """Value and bound, the value infinite where all terms pull the same way, too far."""
     free = x.unlimited_bound
     if x.bound is free:  # nothing overflows
         return x.value, free
-    # The terms that pull the other way, and what float64 cannot tell about them.
-    against = x.magnitude - np.abs(x.value) + x.roundings * 2.0**-52 * x.magnitude
+    # The terms that pull the other way, as large as they may be, and what float64 cannot tell.
+    against = x.magnitude - np.abs(x.value) + x.error + x.roundings * 2.0**-52 * x.magnitude
     one_way = against < x.rounding.compute.overflow
     beyond = np.abs(x.value) - free >= x.rounding.compute.overflow
     certain = np.isfinite(x.value) & one_way & beyond

@@ -114,8 +114,6 @@ class Comparison:
     def of(cls, got: np.ndarray, expected: Rounded, fmt: Format) -> Comparison:
         value, bound = expected.value, expected.bound
         with np.errstate(all="ignore"):
-            if expected.rounding.reference_share != 1:
-                bound = bound * expected.rounding.reference_share
             assert not np.isnan(bound.sum()), "a rule in propagation.py makes NaN bounds"
             error = np.abs(got - value)
             right = error <= bound

@@ -14,8 +14,6 @@ from tests.harness.rounded import Rounded
 from tests.harness.rounding import Rounding
 from tests.harness.verdict import Comparison
 
-OPEN = pytest.mark.xfail(strict=False, reason="open: the bound is wrong in this corner")
-
 F32 = Rounding.kernel("float32")
 INF, NAN = math.inf, math.nan
 IN_DOUBT = 2.0**-24  # 1 + this - 1 is 0 in float32: computed so, it may as well be zero
@@ -41,7 +39,6 @@ def admits(expected: Rounded, *got: float) -> bool:
 # Exactness
 
 
-@OPEN
 @pytest.mark.parametrize("dtype", FORMATS)
 @given(st.lists(st.tuples(integers, integers), min_size=1, max_size=20), st.integers(-8, 8))
 def test_products_of_whole_numbers_add_up_exactly_while_every_partial_sum_fits(
@@ -52,7 +49,7 @@ def test_products_of_whole_numbers_add_up_exactly_while_every_partial_sum_fits(
     magnitude, precision = np.abs(a * b).sum(), FORMATS[dtype].precision
     for x in (rounding.array(a), rounding.array(a[::-1])[::-1]):
         for result in (np.sum(x * rounding.array(b), axis=0), x @ rounding.array(b)):
-            if magnitude <= 2.0 ** (precision + 2 * scale):
+            if magnitude <= min(2.0 ** (precision + 2 * scale), FORMATS[dtype].max):
                 assert rounding.stored(result).bound == 0
             assert (result.value == a @ b).all()
 
@@ -82,13 +79,11 @@ def test_a_sum_that_certainly_overflows_is_infinite(dtype: str, sign: int) -> No
     assert not any(admits(result, x) for x in (largest, -sign * INF, NAN))
 
 
-@OPEN
 def test_a_partial_sum_that_may_overflow_admits_anything() -> None:
     assert admits(added(FLOAT32.max, FLOAT32.max, -FLOAT32.max), FLOAT32.max, INF, -INF, NAN, 0)
     assert not admits(added(FLOAT32.max / 2, -FLOAT32.max / 2), INF)
 
 
-@OPEN
 def test_terms_that_may_be_larger_than_they_look_do_not_overflow_for_certain() -> None:
     terms = [2.0**25 + 4, 2.0, -2.0]  # in float32 2^25 + 8 in this order
     off_by_4 = np.sum(F32.array(terms), axis=0) - (2.0**25 + 4)
@@ -113,7 +108,6 @@ def test_an_overflow_in_the_middle_of_a_formula_admits_anything() -> None:
     assert admits(half.stored(half.array([300.0]) * half.array([300.0]) * 0.5), 45000, INF)
 
 
-@OPEN
 def test_a_python_number_beyond_the_largest_may_become_infinite() -> None:
     half = Rounding.op_by_op("float16")
     assert admits(half.stored(half.array([0.5]) * 70000.0), 35000, INF)
@@ -143,7 +137,6 @@ KINDS: dict[str, tuple[Callable[..., Any], list[float], float]] = {
 }
 
 
-@OPEN
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64"])
 @pytest.mark.parametrize("case", KINDS)
 def test_what_special_operands_make_is_prescribed(case: str, dtype: str) -> None:
@@ -162,13 +155,11 @@ def test_dividing_by_what_may_be_zero_admits_anything() -> None:
     assert not admits(one / doubtful(1.0), INF)
 
 
-@OPEN
 def test_dividing_by_a_zero_that_was_added_up_leaves_the_sign_of_infinity_open() -> None:
     zeros = F32.array([[-0.0], [-0.0]])
     assert admits(F32.array([1.0]) / np.sum(zeros, axis=0), INF, -INF)  # a sum begun at +0 is +0
 
 
-@OPEN
 def test_only_a_zero_that_was_copied_must_have_its_sign() -> None:
     zeros = F32.array([0.0, -0.0])
     assert not admits(F32.stored(zeros), 0.0)
@@ -182,7 +173,6 @@ def test_only_a_zero_that_was_copied_must_have_its_sign() -> None:
 # Small errors
 
 
-@OPEN
 def test_products_that_underflow_add_up_their_errors() -> None:
     a = np.full((8, 8), 2.0**-75)
     b = np.full((8, 8), 2.0**-75 * (1 + 2.0**-20))  # each product just over half the smallest

@@ -171,7 +171,7 @@ def test_no_faithful_result_is_further_from_the_exact_one_than_its_bound(
     for step, x, y, reference, truth in zip(
         program, got, expected, references, truths, strict=True
     ):
-        bound = y.bound + float64.reference_share * reference.bound
+        bound = y.bound + reference.bound
         finite = np.isfinite(x) & np.isfinite(y.value) & np.isfinite(bound)
         for a, b, limit in zip(x[finite], truth.numbers[finite], bound[finite], strict=True):
             assert mpmath.isnan(b) or abs(Fraction(a) - b) <= Fraction(limit), (step, a, b, limit)

@@ -18,6 +18,7 @@ def add(a: Rounded, b: Rounded) -> Rounded:
         roundings=a.roundings + b.roundings + 1,
         last_bit=min(a.last_bit, b.last_bit),
         prescribed=settled_sum(a, b),
+        underflows=a.underflows + b.underflows + 1,
     )
 
 
@@ -48,7 +49,7 @@ def multiply(a: Rounded, b: Rounded) -> Rounded:
 @rule(np.true_divide)
 def divide(a: Rounded, b: Rounded) -> Rounded:
     value = a.value / b.value
-    nearest = b.absolute - b.closed_bound  # that the divisor may come to zero
+    nearest = np.abs(b.value) - b.closed_bound  # that the divisor may come to zero
     error: Array | float = 0.0
     if not (a.is_exact and b.is_exact and nearest.all()):
         error = (a.closed_bound + np.abs(value) * b.closed_bound) / nearest
@@ -57,15 +58,28 @@ def divide(a: Rounded, b: Rounded) -> Rounded:
     bit = a.last_bit - math.log2(b.value) if power_of_two else -math.inf
 
     def prescribed() -> Array:
-        by_zero = (b.value == 0) & (b.bound == 0) & (a.bound < np.maximum(np.abs(a.value), 1e-323))
-        return by_zero | settled_by_operands(a, b)
+        # The sign of a zero is sure where it was copied; 0 / 0 is NaN whatever the sign.
+        zero = (b.value == 0) & (b.bound == 0)
+        sure = (a.value == 0) & (a.bound == 0)
+        if b.selected:
+            sure = sure | (a.bound < np.abs(a.value))
+        return (zero & sure) | settled_by_operands(a, b)
 
     return result((a, b), value, error, last_bit=bit, prescribed=prescribed)
 
 
 @rule(np.negative)
 def negative(a: Rounded) -> Rounded:
-    return Rounded(a.rounding, -a.value, a.error, a.magnitude, a.roundings, a.last_bit, a.selected)
+    return Rounded(
+        a.rounding,
+        -a.value,
+        a.error,
+        a.magnitude,
+        a.roundings,
+        a.last_bit,
+        a.selected,
+        underflows=a.underflows,
+    )
 
 
 @rule(np.power)

@@ -10,10 +10,10 @@ from tests.harness.rounded import Array, Decision, Rounded
 
 @rule(np.max)
 def maximum(a: Rounded, axis: int | None = None, keepdims: bool = False) -> Rounded:
-    """A maximum moves by no more than the element that moves most."""
+    """A maximum moves by no more than the element that moves most; of two zeros it is either."""
     value = a.value.max(axis=axis, keepdims=keepdims)
     error = 0.0 if a.is_exact else a.bound.max(axis=axis, keepdims=keepdims)
-    return Rounded(a.rounding, value, error, last_bit=a.last_bit, selected=a.selected)
+    return Rounded(a.rounding, value, error, last_bit=a.last_bit)
 
 
 @rule(np.where)
@@ -39,6 +39,7 @@ def where(condition: Array | Decision, a: Any, b: Any) -> Rounded:
         max(a.roundings, b.roundings),
         bit,
         a.selected and b.selected,
+        underflows=max(a.underflows, b.underflows),
     )
 
 
@@ -53,7 +54,8 @@ def compare(comparison: np.ufunc) -> Rule:
         if a.is_exact and b.is_exact:
             return outcome
         doubt = a.closed_bound + b.closed_bound
-        return Decision(outcome, (np.abs(a.value - b.value) <= doubt) & (doubt > 0))
+        near = (np.abs(a.value - b.value) <= doubt) & (doubt > 0)
+        return Decision(outcome, near | np.isinf(doubt))
 
     return decide
 

@@ -29,6 +29,7 @@ def result(
     roundings: int = 1,
     last_bit: float = -math.inf,
     prescribed: Callable[[], Array] | None = None,
+    underflows: int | None = None,
 ) -> Rounded:
     """An operation's result, its infinities and NaNs sorted into prescribed and doubtful.
 
@@ -43,7 +44,9 @@ def result(
         settled = settled & (magnitude < operands[0].rounding.compute.overflow)
         error = np.where(finite, error, np.where(settled, 0.0, np.inf))
         magnitude = np.where(finite, magnitude, 0.0)
-    return Rounded(operands[0].rounding, value, error, magnitude, roundings, last_bit)
+    return Rounded(
+        operands[0].rounding, value, error, magnitude, roundings, last_bit, underflows=underflows
+    )
 
 
 def settled_by_operands(*operands: Rounded) -> Array:

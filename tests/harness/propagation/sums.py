@@ -31,6 +31,7 @@ def matmul(a: Rounded, b: Rounded) -> Rounded:
         roundings=a.shape[-1],
         last_bit=a.last_bit + b.last_bit,
         prescribed=prescribed,
+        underflows=2 * a.shape[-1],
     )
 
 
@@ -50,4 +51,5 @@ def total(a: Rounded, axis: int | None = None, keepdims: bool = False) -> Rounde
         prescribed=lambda: (
             over_axis(~np.isfinite(a.value)).astype(bool) & np.isfinite(over_axis(a.bound))
         ),
+        underflows=terms * (a.underflows + 1),
     )
