@@ -3,11 +3,13 @@
 import math
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reference.linear import linear, linear_backward
+from tests.harness.doors import DOORS, gradients
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.shapes import shapes, sides
@@ -43,7 +45,8 @@ def linear_cases(draw: st.DrawFn) -> LinearCase:
 
 @given(case=linear_cases())
 def test_linear_and_its_gradients_equal_the_reference(targets: Targets, case: LinearCase) -> None:
-    for dtype, paths in targets.by_dtype("functional"):
+    out_features, in_features = case.weight.shape
+    for dtype, paths in targets.by_dtype(*DOORS):
         # A matrix is one kernel; other inputs may be a product, stored, and a bias added to it.
         # Processors that multiply bfloat16 matrices (AVX512_BF16, AMX) flush subnormal numbers.
         kind = Rounding.kernel if len(case.input.shape) == 2 else Rounding.op_by_op
@@ -54,15 +57,18 @@ def test_linear_and_its_gradients_equal_the_reference(targets: Targets, case: Li
         )
         bias = rounding.array(case.bias.numbers(dtype)) if case.bias else None
         output = rounding.stored(linear(input, weight, bias))
-        grads = [rounding.stored(g) for g in linear_backward(grad_output, input, weight)]
+        backward = map(rounding.stored, linear_backward(grad_output, input, weight))
+        expected = dict(zip(("input", "weight", "bias"), backward, strict=True))
 
         for target in paths:
-            x, w = (a.tensor(target, requires_grad=True) for a in (case.input, case.weight))
-            b = case.bias.tensor(target, requires_grad=True) if case.bias else None
-            y = F.linear(x, w, b)
+            drawn = {"input": case.input, "weight": case.weight, "bias": case.bias}
+            y, grads = gradients(
+                target,
+                F.linear,
+                {name: array.tensor(target) for name, array in drawn.items() if array},
+                case.grad_output.tensor(target),
+                lambda: torch.nn.Linear(in_features, out_features, case.bias is not None),
+            )
             check("linear", "output", target, y, output)
-            y.backward(case.grad_output.tensor(target))
-            check("linear", "grad_input", target, x.grad, grads[0])
-            check("linear", "grad_weight", target, w.grad, grads[1])
-            if b is not None:
-                check("linear", "grad_bias", target, b.grad, grads[2])
+            for name, grad in grads.items():
+                check("linear", f"grad_{name}", target, grad, expected[name])

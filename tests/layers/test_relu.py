@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reference.relu import relu, relu_backward
+from tests.harness.doors import DOORS, gradients
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.shapes import shapes
@@ -31,14 +33,13 @@ def relu_cases(draw: st.DrawFn) -> ReluCase:
 
 @given(case=relu_cases())
 def test_relu_and_its_gradient_equal_the_reference(targets: Targets, case: ReluCase) -> None:
-    for dtype, paths in targets.by_dtype("functional"):
+    for dtype, paths in targets.by_dtype(*DOORS):
         rounding = Rounding.kernel(dtype)
         input = rounding.array(case.input.numbers(dtype))
         grad_output = rounding.array(case.grad_output.numbers(dtype))
         output, grad_input = relu(input), relu_backward(grad_output, input)
         for target in paths:
-            x = case.input.tensor(target, requires_grad=True)
-            y = F.relu(x)
+            x, g = case.input.tensor(target), case.grad_output.tensor(target)
+            y, grads = gradients(target, F.relu, {"input": x}, g, torch.nn.ReLU)
             check("relu", "output", target, y, output)
-            y.backward(case.grad_output.tensor(target))
-            check("relu", "grad_input", target, x.grad, grad_input)
+            check("relu", "grad_input", target, grads["input"], grad_input)

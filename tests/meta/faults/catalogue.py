@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.autograd.forward_ad import unpack_dual
 
 Function = Callable[..., torch.Tensor]
 Optimizer = torch.optim.Optimizer
@@ -74,36 +75,51 @@ def fault(
 
 
 class Recomputed(torch.autograd.Function):
-    """A function whose gradients pass through `alter`; its value is left alone."""
+    """A function whose gradients pass through `alter`; its value is left alone.
+
+    Written so that `torch.func` and second derivatives find their way through it.
+    """
 
     @staticmethod
-    def forward(ctx: Any, function: Function, alter: Any, *inputs: Any) -> torch.Tensor:
-        leaves = [
-            x.detach().requires_grad_(x.requires_grad) if isinstance(x, torch.Tensor) else x
-            for x in inputs
-        ]
-        with torch.enable_grad():
-            output = function(*leaves)
-        ctx.alter, ctx.leaves, ctx.output = alter, leaves, output
-        return output.detach()
+    def forward(function: Function, alter: Any, *inputs: Any) -> torch.Tensor:
+        return function(*inputs)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        ctx.function, ctx.alter, *arguments = inputs
+        ctx.tensors = [i for i, x in enumerate(arguments) if isinstance(x, torch.Tensor)]
+        ctx.others = {i: x for i, x in enumerate(arguments) if i not in ctx.tensors}
+        ctx.save_for_backward(*(arguments[i] for i in ctx.tensors))
+
+    @staticmethod
+    def again(ctx: Any, positions: list[int]) -> tuple[Function, list[Any]]:
+        """The function of the inputs at some positions, and those inputs."""
+        saved = {**ctx.others, **dict(zip(ctx.tensors, ctx.saved_tensors, strict=True))}
+
+        def function(*some: torch.Tensor) -> torch.Tensor:
+            inputs = saved | dict(zip(positions, some, strict=True))
+            return ctx.function(*(inputs[i] for i in sorted(inputs)))
+
+        return function, [saved[i] for i in positions]
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         wanted = [i for i, needed in enumerate(ctx.needs_input_grad[2:]) if needed]
+        function, inputs = Recomputed.again(ctx, wanted)
         (grad_output,) = grad_outputs
-        leaves = [ctx.leaves[i] for i in wanted]
-        found = torch.autograd.grad(ctx.output, leaves, grad_output, retain_graph=True)
-        grads: list[Any] = [None] * len(ctx.leaves)
-        for i, grad in zip(wanted, found, strict=True):
-            grads[i] = grad
-        return None, None, *ctx.alter(grads, grad_output, ctx.leaves)
+        found = dict(zip(wanted, torch.func.vjp(function, *inputs)[1](grad_output), strict=True))
+        grads = [found.get(i) for i in range(len(ctx.needs_input_grad) - 2)]
+        return None, None, *ctx.alter(grads, grad_output, Recomputed.again(ctx, ctx.tensors)[1])
 
 
 def altered(sound: Function, alter: Callable[..., list[Any]]) -> Function:
     """`sound`, with its list of gradients passed through alter(grads, grad_output, inputs)."""
 
     def function(*inputs: Any, **options: Any) -> torch.Tensor:
-        if not torch.is_grad_enabled():
+        forward_mode = any(
+            unpack_dual(x).tangent is not None for x in inputs if isinstance(x, torch.Tensor)
+        )
+        if forward_mode or not torch.is_grad_enabled():
             return sound(*inputs, **options)
         return Recomputed.apply(lambda *x: sound(*x, **options), alter, *inputs)
 

@@ -1,0 +1,77 @@
+"""The doors: each asks for the gradients that were asked for, and for no other."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.harness.doors import DOORS, gradients
+from tests.harness.targets import Target
+from tests.harness.verdict import Deviation
+
+INPUTS = {
+    "input": torch.tensor([[1.0, 2.0]]),
+    "weight": torch.tensor([[3.0, 5.0], [4.0, 6.0]]).T,  # not contiguous
+    "bias": torch.tensor([7.0, 8.0]),
+}
+GRADS = {"input": [[8.0, 10.0]], "weight": [[1.0, 2.0], [1.0, 2.0]], "bias": [1.0, 1.0]}
+
+
+def linear() -> torch.nn.Module:
+    return torch.nn.Linear(2, 2)
+
+
+@pytest.mark.parametrize("frozen", [(), ("input",), ("weight", "bias"), tuple(INPUTS)])
+@pytest.mark.parametrize("door", DOORS)
+def test_a_door_returns_the_gradients_that_were_asked_for(
+    door: str, frozen: tuple[str, ...]
+) -> None:
+    target = Target("cpu", "float32", door)
+    y, grads = gradients(target, F.linear, INPUTS, torch.ones(1, 2), linear, frozen)
+    assert y.tolist() == [[18.0, 25.0]]
+    assert {name: grad.tolist() for name, grad in grads.items() if grad is not None} == {
+        name: grad for name, grad in GRADS.items() if name not in frozen
+    }
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_door_leaves_the_inputs_as_they_were(door: str) -> None:
+    gradients(Target("cpu", "float32", door), F.linear, INPUTS, torch.ones(1, 2), linear)
+    assert not any(x.requires_grad or x.grad is not None for x in INPUTS.values())
+
+
+def test_a_module_gets_its_parameters_in_their_layout() -> None:
+    seen = []
+
+    class Seen(torch.nn.Linear):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            seen.append((self.weight.stride(), self.weight.data_ptr()))
+            return super().forward(input)
+
+    target = Target("cpu", "float32", "module")
+    gradients(target, F.linear, INPUTS, torch.ones(1, 2), lambda: Seen(2, 2))
+    assert seen == [(INPUTS["weight"].stride(), INPUTS["weight"].data_ptr())]
+
+
+@pytest.mark.parametrize("door", ["functional", "module"])
+def test_a_gradient_that_nobody_asked_for_is_a_deviation(door: str) -> None:
+    class Eager(torch.autograd.Function):
+        """Leaves a gradient at a frozen input."""
+
+        @staticmethod
+        def forward(ctx, input, weight, bias):
+            ctx.frozen, ctx.weight = bias, weight
+            return F.linear(input, weight, bias)
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            ctx.frozen.grad = grad_output.sum(0)
+            return grad_output @ ctx.weight, None, None
+
+    class EagerLinear(torch.nn.Linear):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            return Eager.apply(input, self.weight, self.bias)
+
+    target = Target("cpu", "float32", door)
+    frozen = ("weight", "bias")
+    with pytest.raises(Deviation, match=f"^bias on cpu float32 {door} got a gradient that nobody"):
+        gradients(target, Eager.apply, INPUTS, torch.ones(1, 2), lambda: EagerLinear(2, 2), frozen)
