@@ -64,11 +64,31 @@ def linear_backward(
 
     Source: Goodfellow, Bengio, Courville, "Deep Learning" (2016), section 6.5.6.
     """
-    out_features, in_features = weight.shape
+    grad_input = grad_output @ weight  # (..., out) @ (out, in) -> (..., in)
+    return grad_input, *linear_backward_parameters(grad_output, input)
+
+
+def linear_backward_parameters(
+    grad_output: np.ndarray, input: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""Carry dL/dy back to the weight and the bias only.
+
+    The first layer of a network stops here: nobody asks for the gradient of the data.
+
+    Args:
+        grad_output: (..., out), dL/dy.
+        input: (..., in), as given to `linear`.
+
+    Returns:
+        grad_weight (out, in), grad_bias (out,).
+
+    >>> tuple(g.tolist() for g in linear_backward_parameters(np.array([2.0]), np.array([3.0, 4.0])))
+    ([[6.0, 8.0]], [2.0])
+    """
+    out_features, in_features = grad_output.shape[-1], input.shape[-1]
     rows = math.prod(input.shape[:-1])
     grad_rows = grad_output.reshape(rows, out_features)  # (..., out) -> (n, out)
     input_rows = input.reshape(rows, in_features)  # (..., in) -> (n, in)
-    grad_input = grad_output @ weight  # (..., out) @ (out, in) -> (..., in)
     grad_weight = grad_rows.T @ input_rows  # (out, n) @ (n, in) -> (out, in)
     grad_bias = grad_rows.sum(axis=0)  # (n, out) -> (out,)
-    return grad_input, grad_weight, grad_bias
+    return grad_weight, grad_bias

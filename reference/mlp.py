@@ -6,7 +6,7 @@ import numpy as np
 
 from reference.cross_entropy import log_softmax, log_softmax_backward, nll_loss, nll_loss_backward
 from reference.initialization import linear_parameters
-from reference.linear import linear, linear_backward
+from reference.linear import linear, linear_backward, linear_backward_parameters
 from reference.relu import relu, relu_backward
 
 
@@ -101,5 +101,5 @@ def backward(
         grad_logits, activations.hidden, parameters.weight2
     )
     grad_hidden_input = relu_backward(grad_hidden, activations.hidden_input)
-    _, grad_weight1, grad_bias1 = linear_backward(grad_hidden_input, images, parameters.weight1)
+    grad_weight1, grad_bias1 = linear_backward_parameters(grad_hidden_input, images)
     return Parameters(grad_weight1, grad_bias1, grad_weight2, grad_bias2)

@@ -82,39 +82,48 @@ class Rounded(NDArrayOperatorsMixin):
 
     @cached_property
     def absolute(self) -> Array:
-        """|value|, and 0 for infinities and NaN."""
-        return finite_magnitude(self.value)
+        """|value|, and 0 for infinities and NaN, which no rounding error reaches."""
+        absolute = np.abs(self.value)
+        return absolute if self.all_finite else np.where(np.isfinite(absolute), absolute, 0.0)
 
     @cached_property
+    def all_finite(self) -> bool:
+        """Whether no element is an infinity or NaN."""
+        return all_finite(self.value)
+
+    @property
     def unlimited_bound(self) -> Array:
         """The bound, were there no largest number."""
+        return self._bounds[0]
+
+    @property
+    def bound(self) -> Array:
+        """How far an implementation may be off. Infinite where a partial sum may overflow."""
+        return self._bounds[1]
+
+    @cached_property
+    def _bounds(self) -> tuple[Array, Array]:
         if self.roundings == 0:
-            return np.zeros(self.shape) if self.is_exact else np.asarray(self.error)
+            bound = np.zeros(self.shape) if self.is_exact else np.asarray(self.error)
+            return bound, bound
         compute, k = self.rounding.compute, self.roundings
+        gamma = k * compute.unit / (1 - k * compute.unit) if k * compute.unit < 1 else math.inf
+        partial_sums = self.absolute if k == 1 else self.magnitude
+        reach = plus(partial_sums, self.error)
         if k == 1:
-            bound = compute.half_ulp(self.absolute + self.error) + self.error
+            bound = compute.half_ulp(reach)
         else:
-            gamma = k * compute.unit / (1 - k * compute.unit) if k * compute.unit < 1 else math.inf
-            reach = self.magnitude + self.error
-            bound = (
-                np.where(reach > 0, gamma * reach + self.underflows * compute.tiny, 0.0)
-                + self.error
-            )
+            bound = gamma * reach + self.underflows * compute.tiny
+            if not reach.all():
+                bound = np.where(reach > 0, bound, 0.0)
+        bound = plus(bound, self.error)
         if self.last_bit >= compute.last_bit:
             largest = min(2.0 ** min(self.last_bit + compute.precision, 1023), compute.max)
             bound = np.where((self.magnitude <= largest) & (self.error == 0), 0.0, bound)
-        return bound
-
-    @cached_property
-    def bound(self) -> Array:
-        """How far an implementation may be off. Infinite where a partial sum may overflow."""
-        if self.roundings == 0:
-            return self.unlimited_bound
-        bound, overflow = self.unlimited_bound, self.rounding.compute.overflow
-        if self.magnitude.max(initial=0.0) + bound.max(initial=0.0) < overflow:
-            return bound
+        if gamma < 1 and reach.max(initial=0.0) < compute.overflow / 4:
+            return bound, bound
         # NaN, which is 0 times what may be anything, is not below it either.
-        return np.where(self.magnitude + bound < overflow, bound, np.inf)
+        return bound, np.where(partial_sums + bound < compute.overflow, bound, np.inf)
 
     @property
     def is_exact(self) -> bool:
@@ -186,10 +195,11 @@ class Decision:
             return RULES[func](*args, **kwargs)
 
 
-def finite_magnitude(value: Array) -> Array:
-    """|value|, and 0 for infinities and NaN, which no rounding error reaches."""
-    magnitude = np.abs(value)
-    return magnitude if all_finite(magnitude) else np.where(np.isfinite(value), magnitude, 0.0)
+def plus(x: Any, y: Any) -> Any:
+    """x + y, without the work where one of them is the float 0.0."""
+    if type(x) is float and x == 0:
+        return y
+    return x if type(y) is float and y == 0 else x + y
 
 
 def all_finite(value: Array) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tests.harness import propagation  # noqa: F401  (its rules make Rounded arrays compute)
 from tests.harness.formats import FLOAT32, FORMATS, Format, last_bit
-from tests.harness.rounded import RULES, Array, Rounded, finite_magnitude
+from tests.harness.rounded import RULES, Array, Rounded
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ class Rounding:
         with np.errstate(all="ignore"):
             value, bound = overflowed(x) if certain_overflow else (x.value, x.bound)
             if self.storage != self.compute:
-                reach = finite_magnitude(value) + bound
+                reach = np.where(np.isfinite(value), np.abs(value), 0.0) + bound
                 exact = (bound == 0) & self.storage.holds(value)
                 overflows = np.isfinite(value) & (reach >= self.storage.overflow)
                 certain = overflows & (np.abs(value) - bound >= self.storage.overflow)
@@ -112,7 +112,10 @@ class Rounding:
                     default=bound + self.storage.half_ulp(reach),
                 )
                 value = np.where(certain, np.copysign(np.inf, value), value)
-        return Rounded(self, value, bound, None, 0, x.last_bit, x.selected, before=x)
+        stored = Rounded(self, value, bound, None, 0, x.last_bit, x.selected, before=x)
+        if value is x.value:
+            stored.absolute, stored.all_finite = x.absolute, x.all_finite
+        return stored
 
 
 def arithmetic(dtype: str) -> Format:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from tests.harness.formats import FORMATS, Format
-from tests.harness.rounded import Rounded, all_finite
+from tests.harness.rounded import Rounded
 from tests.harness.targets import Target
 
 
@@ -96,7 +96,7 @@ def check(
     tally = RECORD.tally((target.device, component, target.path, output), target.dtype)
     tally.add(comparison.tally())
     if comparison.wrong.any():
-        raise Deviation(f"{where} deviates from the reference\n{comparison.explain(expected)}")
+        raise Deviation(f"{where} deviates from the reference\n{comparison.explain()}")
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Comparison:
     """Two arrays held against each other."""
 
     got: np.ndarray
-    value: np.ndarray
+    expected: Rounded
     bound: np.ndarray
     error: np.ndarray
     wrong: np.ndarray
@@ -114,49 +114,43 @@ class Comparison:
     def of(cls, got: np.ndarray, expected: Rounded, fmt: Format) -> Comparison:
         value, bound = expected.value, expected.bound
         with np.errstate(all="ignore"):
-            assert not np.isnan(bound.sum()), "a rule in propagation.py makes NaN bounds"
             error = np.abs(got - value)
             right = error <= bound
-            if not all_finite(value):
-                same_kind = (got == value) | (np.isnan(got) & np.isnan(value))
-                right = np.where(np.isfinite(value), right, same_kind)
             if expected.selected:
                 right &= (np.signbit(got) == np.signbit(value)) | (value != 0)
             if not right.all():
-                right |= np.isinf(bound)
-        return cls(got, value, np.asarray(bound), np.asarray(error), ~np.asarray(right), fmt)
+                assert not np.isnan(bound).any(), "a rule in tests/harness/propagation is wrong"
+                same_kind = (got == value) | (np.isnan(got) & np.isnan(value))
+                right = np.where(np.isfinite(value), right, same_kind) | np.isinf(bound)
+        return cls(got, expected, bound, np.asarray(error), ~np.asarray(right), fmt)
 
     @property
-    def vacuous(self) -> np.ndarray:
-        """Where the bound admits zero and more, so that it says nothing about the value.
-
-        A bound below the smallest normal number is not that: it says that the value is tiny.
-        """
-        return (self.bound >= np.abs(self.value)) & (self.bound >= 2.0**self.fmt.min_exponent)
+    def value(self) -> np.ndarray:
+        return self.expected.value
 
     def tally(self) -> Tally:
+        tally = Tally(examples=1, elements=self.got.size, deviations=int(self.wrong.any()))
+        if self.got.size == 0:
+            return tally
         with np.errstate(all="ignore"):
-            # 5e-324 in place of a zero bound: no error is then a share of 0, any error of infinity.
-            shares = self.error / np.maximum(self.bound, 5e-324)
-            relative = self.error / np.maximum(np.abs(self.value), 2.0**self.fmt.min_exponent)
-        if not (all_finite(shares) and all_finite(relative)):  # to infinity there is no distance
-            compared = np.isfinite(self.error) & np.isfinite(self.bound)
-            shares, relative = shares[compared], relative[compared]
-        else:
-            compared = ...
-        # An ulp is between u and 2 u of its number: the worst in ulp is among the relatively worst.
-        worst = np.asarray(relative >= relative.max(initial=0.0) / 2)
-        ulps = self.error[compared][worst] / self.fmt.ulp(self.value[compared][worst])
-        return Tally(
-            examples=1,
-            elements=self.got.size,
-            vacuous=float(self.vacuous.mean()) if self.got.size else 0.0,
-            worst_share=float(shares.max(initial=0.0)),
-            worst_ulp=float(ulps.max(initial=0.0)),
-            deviations=int(self.wrong.any()),
-        )
+            # No error is a share of 0, even of a zero bound.
+            shares = self.error / np.maximum(self.bound, np.finfo(np.float64).tiny)
+            if not np.isfinite(worst := shares.max()):  # to infinity there is no distance
+                measured = np.isfinite(self.error) & np.isfinite(self.bound)
+                shares = np.where(measured, shares, 0.0)
+                worst = shares.max()
+            at = np.unravel_index(shares.argmax(), shares.shape)
+            tally.worst_ulp = float(self.error[at] / self.fmt.ulp(self.value[at])) if worst else 0.0
+        tally.worst_share = float(worst)
+        # A bound of the size of the value says nothing about it. Below the smallest normal number
+        # it does: that the value is tiny.
+        vacuous = self.bound >= self.expected.absolute
+        if vacuous.any():
+            vacuous &= self.bound >= 2.0**self.fmt.min_exponent
+            tally.vacuous = float(vacuous.mean())
+        return tally
 
-    def explain(self, expected: Rounded) -> str:
+    def explain(self) -> str:
         """The worst element, how wrong it is, and what its bound is made of."""
         with np.errstate(all="ignore"):
             excess = np.where(self.wrong, self.error / self.bound, -1.0)
@@ -176,7 +170,7 @@ class Comparison:
             ulps = error / float(self.fmt.ulp(np.asarray(value)))
             times = f"{error / bound:.3g} times the bound" if bound else "where it must be exact"
             lines.append(f"  error     {error:.3g} = {ulps:.3g} ulp, {times}")
-        lines.append(f"  bound     {bound:.3g}: {composition(expected, at)}")
+        lines.append(f"  bound     {bound:.3g}: {composition(self.expected, at)}")
         return "\n".join(lines)
 
 

@@ -155,7 +155,7 @@ def compute(
     expected = [rounding.stored(x) for x in run(program, [rounding.array(x) for x in numbers])]
     for step, x, y in zip(program, got, expected, strict=True):
         comparison = Comparison.of(x, y, rounding.storage)
-        assert not comparison.wrong.any(), f"{step}\n{comparison.explain(y)}"
+        assert not comparison.wrong.any(), f"{step}\n{comparison.explain()}"
     return numbers, got, expected
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from tests.harness.propagation.rules import result, rule, settled_by_operands, settled_sum
-from tests.harness.rounded import Array, Rounded
+from tests.harness.rounded import Array, Rounded, plus
 
 
 @rule(np.add)
@@ -13,7 +13,7 @@ def add(a: Rounded, b: Rounded) -> Rounded:
     return result(
         (a, b),
         value=a.value + b.value,
-        error=a.error + b.error,
+        error=plus(a.error, b.error),
         magnitude=a.magnitude + b.magnitude,
         roundings=a.roundings + b.roundings + 1,
         last_bit=min(a.last_bit, b.last_bit),
@@ -27,7 +27,7 @@ def subtract(a: Rounded, b: Rounded) -> Rounded:
     return result(
         (a, b),
         value=a.value - b.value,
-        error=a.closed_bound + b.closed_bound,
+        error=plus(a.closed_bound, b.closed_bound),
         last_bit=min(a.last_bit, b.last_bit),
         prescribed=settled_sum(a, b),
     )
@@ -39,20 +39,24 @@ def multiply(a: Rounded, b: Rounded) -> Rounded:
         if one.is_exact and one.ndim == 0 and one.value == 1:
             return other  # no implementation rounds a product with 1
     error: Array | float = 0.0
-    if not b.is_exact:
-        error = error + a.absolute * b.bound
     if not a.is_exact:
-        error = error + a.bound * (b.absolute + b.closed_bound)
+        error = a.bound * plus(b.absolute, b.closed_bound)
+    if not b.is_exact:
+        error = plus(a.absolute * b.bound, error)
     return result((a, b), a.value * b.value, error, last_bit=a.last_bit + b.last_bit)
 
 
 @rule(np.true_divide)
 def divide(a: Rounded, b: Rounded) -> Rounded:
     value = a.value / b.value
-    nearest = np.abs(b.value) - b.closed_bound  # that the divisor may come to zero
-    error: Array | float = 0.0
-    if not (a.is_exact and b.is_exact and nearest.all()):
-        error = (a.closed_bound + np.abs(value) * b.closed_bound) / nearest
+    nearest = np.abs(b.value)  # that the divisor may come to zero
+    error = a.closed_bound
+    if not b.is_exact:
+        nearest = nearest - b.bound
+        error = plus(np.abs(value) * b.bound, error)
+    if not isinstance(error, float):
+        error = error / nearest
+    if not nearest.min(initial=1.0) > 0:
         error = np.where(nearest > 0, error, np.inf)
     power_of_two = b.is_exact and b.ndim == 0 and np.frexp(b.value)[0] == 0.5
     bit = a.last_bit - math.log2(b.value) if power_of_two else -math.inf

@@ -5,6 +5,8 @@ import numpy as np
 from tests.harness.propagation.rules import result, rule
 from tests.harness.rounded import Array, Rounded
 
+SMALLEST = np.finfo(np.float64).tiny  # in place of a zero divisor of zero
+
 
 @rule(np.sqrt)
 def sqrt(a: Rounded) -> Rounded:
@@ -12,9 +14,12 @@ def sqrt(a: Rounded) -> Rounded:
     value = np.sqrt(a.value)
     if a.is_exact:
         return result((a,), value, 0.0)
-    below = value - np.sqrt(np.maximum(a.value - a.bound, 0))
-    above = np.sqrt(a.value + a.bound) - value
-    return result((a,), value, np.maximum(below, above))
+    least = a.value - a.bound
+    # sqrt(a) - sqrt(a - b) = b / (sqrt(a) + sqrt(a - b)), and the way up is shorter
+    error = a.bound / np.maximum(value + np.sqrt(np.maximum(least, 0)), SMALLEST)
+    if not least.min(initial=0.0) >= 0:
+        error = np.where(least < 0, np.maximum(value, np.sqrt(a.value + a.bound) - value), error)
+    return result((a,), value, error)
 
 
 @rule(np.exp)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.harness.rounded import RULES, Array, Rounded, all_finite, finite_magnitude
+from tests.harness.rounded import RULES, Array, Rounded, all_finite
 
 Rule = Callable[..., Any]
 
@@ -37,16 +37,19 @@ def result(
     infinite or NaN. Any other infinity in `value` is an overflow of float64 or a division by what
     may be zero, and admits everything.
     """
-    if not all_finite(value):
+    finite_throughout = all_finite(value)
+    if not finite_throughout:
         finite = np.isfinite(value)
-        magnitude = finite_magnitude(value) if magnitude is None else magnitude
+        magnitude = np.where(finite, np.abs(value), 0.0) if magnitude is None else magnitude
         settled = prescribed() if prescribed else settled_by_operands(*operands)
         settled = settled & (magnitude < operands[0].rounding.compute.overflow)
         error = np.where(finite, error, np.where(settled, 0.0, np.inf))
         magnitude = np.where(finite, magnitude, 0.0)
-    return Rounded(
+    rounded = Rounded(
         operands[0].rounding, value, error, magnitude, roundings, last_bit, underflows=underflows
     )
+    rounded.all_finite = finite_throughout
+    return rounded
 
 
 def settled_by_operands(*operands: Rounded) -> Array:

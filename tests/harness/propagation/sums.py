@@ -3,17 +3,17 @@
 import numpy as np
 
 from tests.harness.propagation.rules import result, rule
-from tests.harness.rounded import Array, Rounded
+from tests.harness.rounded import Array, Rounded, plus
 
 
 @rule(np.matmul)
 def matmul(a: Rounded, b: Rounded) -> Rounded:
     magnitude_a, magnitude_b = a.absolute, b.absolute
     error: Array | float = 0.0
-    if not b.is_exact:
-        error = error + magnitude_a @ b.bound
     if not a.is_exact:
-        error = error + a.bound @ (magnitude_b + b.closed_bound)
+        error = a.bound @ plus(magnitude_b, b.closed_bound)
+    if not b.is_exact:
+        error = plus(magnitude_a @ b.bound, error)
 
     def prescribed() -> Array:
         nan = reached(np.isnan(a.value), np.isnan(b.value))
