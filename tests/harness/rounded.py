@@ -117,6 +117,8 @@ class Rounded(NDArrayOperatorsMixin):
             if not reach.all():
                 bound = np.where(reach > 0, bound, 0.0)
         bound = plus(bound, self.error)
+        if not self.all_finite:  # either settled or anything at all
+            bound = np.where(np.isfinite(self.value), bound, self.error)
         if self.last_bit >= compute.last_bit:
             largest = min(2.0 ** min(self.last_bit + compute.precision, 1023), compute.max)
             bound = np.where((self.magnitude <= largest) & (self.error == 0), 0.0, bound)

@@ -181,3 +181,8 @@ def test_products_that_underflow_add_up_their_errors() -> None:
     assert admits(F32.stored(product), rounded)
     assert admits(F32.stored(np.sum(product, axis=0)), 8 * rounded)
     assert admits(F32.stored(product + product + product), 3 * rounded)
+
+
+def test_a_partial_sum_that_may_overflow_meets_the_infinity_that_is_added() -> None:
+    sum_ = np.sum(F32.array([FLOAT32.max, -INF]), axis=0) + F32.array(FLOAT32.max)
+    assert admits(F32.stored(sum_), -INF, NAN)  # inf - inf, where the largest come first

@@ -44,7 +44,6 @@ def result(
         settled = prescribed() if prescribed else settled_by_operands(*operands)
         settled = settled & (magnitude < operands[0].rounding.compute.overflow)
         error = np.where(finite, error, np.where(settled, 0.0, np.inf))
-        magnitude = np.where(finite, magnitude, 0.0)
     rounded = Rounded(
         operands[0].rounding, value, error, magnitude, roundings, last_bit, underflows=underflows
     )
