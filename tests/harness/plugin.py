@@ -107,11 +107,15 @@ def targets(request: pytest.FixtureRequest) -> Targets:
     return request.config.stash[TARGETS]
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    RECORD.test = item.session.items.index(item)
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if not RECORD.tallies:
         return
     terminalreporter.section("verdict matrix")
-    for line in matrix(RECORD):
+    for line in matrix(RECORD, by_path=config.get_verbosity() > 0):
         terminalreporter.write_line(line, red="DEVIATES" in line)
     terminalreporter.write_line("")
     for line in closing(RECORD, time.monotonic() - config.stash[STARTED]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -27,6 +28,7 @@ class Tally:
     worst_share: float = 0.0  # of the bound
     worst_ulp: float = 0.0
     deviations: int = 0
+    test: float = math.inf  # the number of the first test that fed it, for the order of the rows
 
     def add(self, other: Tally) -> None:
         self.examples += other.examples
@@ -35,6 +37,7 @@ class Tally:
         self.worst_share = max(self.worst_share, other.worst_share)
         self.worst_ulp = max(self.worst_ulp, other.worst_ulp)
         self.deviations += other.deviations
+        self.test = min(self.test, other.test)
 
 
 Row = tuple[str, str, str, str]  # device, component, path, output
@@ -46,9 +49,10 @@ class Record:
 
     tallies: dict[tuple[Row, str], Tally] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    test: float = math.inf  # the number of the test that is running
 
     def tally(self, row: Row, dtype: str) -> Tally:
-        return self.tallies.setdefault((row, dtype), Tally())
+        return self.tallies.setdefault((row, dtype), Tally(test=self.test))
 
     def dump(self) -> dict[str, Any]:
         """As lists and numbers, to be sent from a worker process."""

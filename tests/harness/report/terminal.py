@@ -1,39 +1,69 @@
 """The verdict matrix and the closing lines, in plain text of at most 100 columns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tests.harness.formats import FORMATS
 from tests.harness.verdict import Record, Tally
 
-LABEL, CELL = 19, 20
+LABEL, CELL = 24, 19
+
+Section = dict[tuple[str, str], Tally]  # by output and dtype
 
 
-def matrix(record: Record) -> Iterator[str]:
-    """One line for each output of a component on a path, one column for each dtype."""
+def matrix(record: Record, by_path: bool = False) -> Iterator[str]:
+    """A section for each component on a device, a line for each output, a column for each dtype.
+
+    The paths of a component share a section: their tries add up, and the worst of them shows. By
+    path, each has a section of its own; and so it has where one of them deviates.
+    """
     dtypes = [name for name in FORMATS if any(dtype == name for _, dtype in record.tallies)]
     yield " " * LABEL + "".join(f"{dtype:>{CELL}}" for dtype in dtypes)
-    yield " " * LABEL + f"{'tried  /bound    ulp':>{CELL}}" * len(dtypes)
-    section = None
-    for row in dict.fromkeys(row for row, _ in record.tallies):
+    yield " " * LABEL + f" {'tried':>5} {'/bound':>6} {'ulp':>5}" * len(dtypes)
+    for heading, section in sections(record, by_path):
+        yield heading
+        for output in dict.fromkeys(output for output, _ in section):
+            cells = (cell(section.get((output, dtype))) for dtype in dtypes)
+            yield f"  {output:<{LABEL - 2}}" + "".join(f"{text:>{CELL}}" for text in cells)
+
+
+def sections(record: Record, by_path: bool) -> Iterator[tuple[str, Section]]:
+    """Headings and what stands below them, in the order of the tests that fill them."""
+    components: dict[tuple[str, str], dict[str, Section]] = {}
+    for (row, dtype), tally in sorted(record.tallies.items(), key=lambda item: item[1].test):
         device, component, path, output = row
-        if section != (section := (device, component, path)):
-            yield f"{component} ({path}, {device})"
-        cells = (record.tallies.get((row, dtype)) for dtype in dtypes)
-        yield f"  {output:<{LABEL - 2}}" + "".join(f"{cell(tally):>{CELL}}" for tally in cells)
+        paths = components.setdefault((component, device), {})
+        paths.setdefault(path, {})[output, dtype] = tally
+    for (component, device), paths in components.items():
+        deviates = any(tally.deviations for path in paths.values() for tally in path.values())
+        shown = paths if by_path or deviates else {", ".join(paths): together(paths.values())}
+        for path, section in shown.items():
+            yield f"{component} on {device} ({path})", section
+
+
+def together(parts: Iterable[Section]) -> Section:
+    whole: Section = {}
+    for part in parts:
+        for key, tally in part.items():
+            whole.setdefault(key, Tally()).add(tally)
+    return whole
 
 
 def cell(tally: Tally | None) -> str:
-    """Examples tried, the worst error as a share of the bound, and in ulp."""
+    """Comparisons tried, the worst error as a share of the bound, and in ulp."""
     if tally is None:
         return "-"
     if tally.deviations:
         return "DEVIATES"
-    return f"{tally.examples}  {tally.worst_share:.3f} {ulps(tally.worst_ulp):>6}"
+    return f"{tried(tally.examples)} {tally.worst_share:6.3f} {ulps(tally.worst_ulp):>5}"
+
+
+def tried(count: int) -> str:
+    return str(count) if count < 100_000 else f"{count // 1000}k"
 
 
 def ulps(worst: float) -> str:
     """Cancellation makes errors of many ulp that are no fault; so large counts are rounded."""
-    return f"{worst:.1f}" if worst < 1000 else f"{worst:.0e}".replace("e+0", "e").replace("e+", "e")
+    return f"{worst:.1f}" if worst < 999 else f"{worst:.0e}".replace("e+0", "e").replace("e+", "e")
 
 
 def closing(record: Record, seconds: float) -> Iterator[str]:
