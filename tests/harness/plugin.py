@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from tests.harness.deviations import LedgerError, ledger
 from tests.harness.formats import FORMATS
 from tests.harness.preflight import restrict_crashing_kernels
 from tests.harness.report.terminal import closing, matrix
@@ -68,6 +69,10 @@ def pytest_configure(config: pytest.Config) -> None:
                 f"--device {device}: torch {torch.__version__} cannot use it here ({reason});"
                 " install what it needs, or drop the option"
             )
+    try:
+        ledger()
+    except LedgerError as error:
+        raise pytest.UsageError(str(error)) from None
     config.stash[TARGETS] = Targets(devices, dtypes)
     config.stash[STARTED] = time.monotonic()
     if not hasattr(config, "workerinput"):
@@ -116,11 +121,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         return
     terminalreporter.section("verdict matrix")
     for line in matrix(RECORD, by_path=config.get_verbosity() > 0):
-        terminalreporter.write_line(line, red="DEVIATES" in line)
+        terminalreporter.write_line(line, red="DEVIATES" in line, yellow=line.endswith("known"))
     terminalreporter.write_line("")
     for line in closing(RECORD, time.monotonic() - config.stash[STARTED]):
         terminalreporter.write_line(line)
-    for line in blind():
+    for line in (*blind(), *outdated()):
         terminalreporter.write_line(line, red=True)
 
 
@@ -132,14 +137,25 @@ def blind() -> Iterator[str]:
             yield f"blind: {' '.join(row)} {dtype}: the bound says nothing in {share:.0f} %"
 
 
+def outdated() -> Iterator[str]:
+    """Entries of the ledger that covered enough comparisons, of which none deviates any more."""
+    for known, (agree, deviate) in RECORD.ledger.items():
+        if not deviate and agree >= 20:
+            yield (
+                f"outdated: [{known}] of tests/deviations/ledger.toml covered {agree} comparisons,"
+                " and none deviates: delete or narrow it"
+            )
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workeroutput"):  # a worker of pytest-xdist: hand the record over
         session.config.workeroutput["backproof"] = RECORD.dump()
-    elif any(blind()) and session.exitstatus == pytest.ExitCode.OK:
+    elif (any(blind()) or any(outdated())) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take a worker's record over."""
-    RECORD.merge(getattr(node, "workeroutput", {}).get("backproof", {"tallies": [], "notes": []}))
+    if dump := getattr(node, "workeroutput", {}).get("backproof"):  # none from one that crashed
+        RECORD.merge(dump)

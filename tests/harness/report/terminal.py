@@ -54,6 +54,8 @@ def cell(tally: Tally | None) -> str:
         return "-"
     if tally.deviations:
         return "DEVIATES"
+    if tally.known:
+        return f"{tried(tally.examples)} {tally.known:>6} known"
     return f"{tried(tally.examples)} {tally.worst_share:6.3f} {ulps(tally.worst_ulp):>5}"
 
 
@@ -76,5 +78,7 @@ def closing(record: Record, seconds: float) -> Iterator[str]:
         f"{total.examples:,} comparisons of {total.elements:,} elements in {seconds:.0f} s;"
         f" {vacuous:.2f} % vacuous (the bound says nothing)"
     )
+    for known, (agree, deviate) in record.ledger.items():
+        yield f"known deviation: {known}, in {deviate:,} of {agree + deviate:,} comparisons"
     for text in record.notes:
         yield f"not verified: {text}"

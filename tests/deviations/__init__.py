@@ -1,0 +1,1 @@
+"""What torch gets wrong, one standalone script each, and the ledger that lists them."""
