@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, settings
 
 from tests.harness.deviations import LedgerError, ledger
 from tests.harness.formats import FORMATS
@@ -20,19 +19,6 @@ from tests.harness.verdict import RECORD, note
 VACUOUS_LIMIT = 0.5
 """The share of elements whose bound may say nothing, averaged over a cell's examples; a cell
 beyond it has gone blind, and fails the run."""
-
-EXAMPLES = {"quick": 15, "default": 100, "thorough": 3000, "ci": 100}
-
-for profile, max_examples in EXAMPLES.items():
-    settings.register_profile(
-        profile,
-        max_examples=max_examples,
-        deadline=None,  # the first call of a kernel may compile or import; time is not a verdict
-        print_blob=True,
-        derandomize=profile == "ci",
-        **({"database": None} if profile == "ci" else {}),
-        suppress_health_check=[HealthCheck.too_slow],
-    )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,9 +39,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse at once what cannot be done; never drop it in silence."""
-    if not config.getoption("--hypothesis-profile"):
-        # Hypothesis would load its own profile under CI and inside tox.
-        settings.load_profile("default")
     devices = tuple(dict.fromkeys(config.getoption("--device") or ["cpu"]))
     dtypes = tuple(dict.fromkeys(config.getoption("--dtype") or FORMATS))
     for dtype in dtypes:
