@@ -186,3 +186,28 @@ def test_products_that_underflow_add_up_their_errors() -> None:
 def test_a_partial_sum_that_may_overflow_meets_the_infinity_that_is_added() -> None:
     sum_ = np.sum(F32.array([FLOAT32.max, -INF]), axis=0) + F32.array(FLOAT32.max)
     assert admits(F32.stored(sum_), -INF, NAN)  # inf - inf, where the largest come first
+
+
+FORMULAS: dict[str, Callable[[Any, Any], Any]] = {
+    "x + y": lambda x, y: x + y,
+    "x - y": lambda x, y: x - y,
+    "x * y": lambda x, y: x * y,
+    "x / y": lambda x, y: x / y,
+    "x / 64": lambda x, y: x / 64,
+    "0.1 * x": lambda x, y: 0.1 * x,
+    "sqrt(x)": lambda x, y: np.sqrt(x),
+    "exp(x)": lambda x, y: np.exp(x),
+    "log(x)": lambda x, y: np.log(x),
+    "where(x <= y, x, y)": lambda x, y: np.where(x <= y, x, y),
+}
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_a_number_has_the_bound_of_an_array_of_one(formula: str) -> None:
+    for errors in ((0.0, 0.0), (1e-3, 0.0), (0.0, 1e-3), (1e-3, 1e-4)):
+        x, y = (
+            [Rounded(F32, np.full(shape, value), np.full(shape, error)) for shape in ((), (1,))]
+            for value, error in zip((3.0, 0.7), errors, strict=True)
+        )
+        number, array = (F32.stored(FORMULAS[formula](a, b)) for a, b in zip(x, y, strict=True))
+        assert (number.value, number.bound) == (array.value[0], array.bound[0])

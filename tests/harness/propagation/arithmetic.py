@@ -54,7 +54,7 @@ def divide(a: Rounded, b: Rounded) -> Rounded:
     if not b.is_exact:
         nearest = nearest - b.bound
         error = plus(np.abs(value) * b.bound, error)
-    if not isinstance(error, float):
+    if type(error) is not float:  # np.float64 is one, too
         error = error / nearest
     if not nearest.min(initial=1.0) > 0:
         error = np.where(nearest > 0, error, np.inf)
