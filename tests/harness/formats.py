@@ -51,8 +51,10 @@ class Format:
     def half_ulp(self, x: np.ndarray) -> np.ndarray:
         """The most that rounding to nearest changes a number of absolute value at most x >= 0."""
         power_of_two = (np.asarray(x, np.float64).view(np.int64) & EXPONENT_BITS).view(np.float64)
+        half = np.asarray(power_of_two * self.unit)
+        np.maximum(half, self.tiny, out=half)
         # The smallest numbers round to a multiple of 2 tiny: zero, for less than tiny.
-        return np.minimum(np.maximum(power_of_two * self.unit, self.tiny), x)
+        return np.minimum(half, x, out=half)
 
     def ulp(self, x: np.ndarray) -> np.ndarray:
         """The spacing of the format's numbers at x."""

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tests.harness.rounding import Rounding
 
 Array = np.ndarray
+HUGE = 2.0**170  # times the smallest product of two numbers exceeds any count of `tiny`
 RULES: dict[Any, Callable[..., Any]] = {}  # NumPy function -> rule, filled by `propagation`
 
 
@@ -102,6 +103,7 @@ class Rounded(NDArrayOperatorsMixin):
         return self._bounds[1]
 
     @cached_property
+    @np.errstate(all="ignore")
     def _bounds(self) -> tuple[Array, Array]:
         if self.roundings == 0:
             bound = np.zeros(self.shape) if self.is_exact else np.asarray(self.error)
@@ -113,9 +115,9 @@ class Rounded(NDArrayOperatorsMixin):
         if k == 1:
             bound = compute.half_ulp(reach)
         else:
-            bound = gamma * reach + self.underflows * compute.tiny
-            if not reach.all():
-                bound = np.where(reach > 0, bound, 0.0)
+            bound = gamma * reach
+            bound += self.underflows * compute.tiny
+            bound = np.minimum(bound, HUGE * reach)  # of nothing but zeros, the sum is zero
         bound = plus(bound, self.error)
         if not self.all_finite:  # either settled or anything at all
             bound = np.where(np.isfinite(self.value), bound, self.error)

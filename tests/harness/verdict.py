@@ -168,7 +168,7 @@ class Comparison:
         vacuous = self.bound >= self.expected.absolute
         if vacuous.any():
             vacuous &= self.bound >= 2.0**self.fmt.min_exponent
-            tally.vacuous = float(vacuous.mean())
+            tally.vacuous = np.count_nonzero(vacuous) / vacuous.size
         return tally
 
     def explain(self) -> str:
