@@ -1,4 +1,4 @@
-"""The ways into torch: how a function is called for its value and its gradients.
+"""The ways into torch: how a function is called for its value and its derivatives.
 
 A training loop reaches the same kernels through a function, through a module, or through a
 transform of `torch.func`. Each of these doors is a path of the matrix (`Target.path`).
@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Collection
 
 import torch
+from torch.autograd import forward_ad
 
 from tests.harness.targets import Target
 from tests.harness.verdict import Deviation
@@ -18,6 +19,7 @@ Function = Callable[..., torch.Tensor]
 MakeModule = Callable[[], torch.nn.Module]
 
 DOORS = ("functional", "module", "vjp")
+SECOND_DOORS = ("jvp", "forward_ad", "double backward")
 
 
 def gradients(
@@ -87,3 +89,51 @@ def pulled_back(
     # No third result: that is for functions with auxiliary ones.
     output, pull_back, *_ = torch.func.vjp(of_wanted, *(inputs[name] for name in wanted))
     return output, dict(zip(wanted, pull_back(grad_output), strict=True))
+
+
+def movements(
+    target: Target,
+    function: Function,
+    inputs: Tensors,
+    directions: Tensors,
+    grad_output: torch.Tensor,
+) -> Gradients:
+    """How the output moves when the inputs move, or how their gradients do.
+
+    Args:
+        target: its path is one of `SECOND_DOORS`.
+        function: takes the inputs by position, in their order.
+        inputs: by name.
+        directions: by the names of the inputs that move.
+        grad_output: the gradient that comes back to the output.
+
+    Returns:
+        "tangent" in forward mode; after the double backward "second grad_output" and a
+        "second grad_..." of each input that moves: the gradients of sum(directions * gradients).
+    """
+    if target.path == "double backward":
+        return second_gradients(function, inputs, directions, grad_output)
+
+    def of_moving(*moving: torch.Tensor) -> torch.Tensor:
+        return function(*(inputs | dict(zip(directions, moving, strict=True))).values())
+
+    still = tuple(inputs[name] for name in directions)
+    if target.path == "jvp":
+        return {"tangent": torch.func.jvp(of_moving, still, tuple(directions.values()))[1]}
+    with forward_ad.dual_level():
+        duals = map(forward_ad.make_dual, still, directions.values())
+        return {"tangent": forward_ad.unpack_dual(of_moving(*duals)).tangent}
+
+
+def second_gradients(
+    function: Function, inputs: Tensors, directions: Tensors, grad_output: torch.Tensor
+) -> Gradients:
+    leaves = {n: x.detach().requires_grad_(n in directions) for n, x in inputs.items()}
+    moving = {name: leaves[name] for name in directions}
+    moving["output"] = grad_output.detach().requires_grad_()
+    *first, back = moving.values()
+    grads = torch.autograd.grad(function(*leaves.values()), first, back, create_graph=True)
+    second = torch.autograd.grad(
+        grads, list(moving.values()), list(directions.values()), materialize_grads=True
+    )
+    return {f"second grad_{name}": g for name, g in zip(moving, second, strict=True)}

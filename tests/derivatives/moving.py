@@ -1,0 +1,82 @@
+"""Inputs that move: how the output follows them, and how their gradients do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+
+from tests.harness.doors import SECOND_DOORS, movements
+from tests.harness.dual import Dual
+from tests.harness.rounding import Rounding
+from tests.harness.strategies.arrays import DrawnArray, arrays
+from tests.harness.strategies.layouts import layouts
+from tests.harness.strategies.values import families
+from tests.harness.targets import Targets
+from tests.harness.verdict import check
+
+# torch stores a tangent in the layout of its input, so it refuses an input whose elements share
+# memory; see test_forward_mode_takes_an_expanded_input.
+layouts_of_inputs = layouts.filter(lambda layout: layout != "expanded")
+
+
+@dataclass(frozen=True)
+class Moving:
+    """The inputs of a function, how each moves, and the gradient that comes back to its output."""
+
+    inputs: dict[str, DrawnArray]
+    directions: dict[str, DrawnArray]
+    grad_output: DrawnArray
+
+    def duals(self, rounding: Rounding, dtype: str, *moving: str) -> dict[str, Dual]:
+        """The inputs, of which some move."""
+        return {
+            name: Dual(
+                rounding.array(x.numbers(dtype)),
+                rounding.array(self.directions[name].numbers(dtype)) if name in moving else None,
+            )
+            for name, x in self.inputs.items()
+        }
+
+
+@st.composite
+def moving(
+    draw: st.DrawFn,
+    shapes: dict[str, tuple[int, ...]],
+    output_shape: tuple[int, ...],
+    special: bool = True,
+) -> Moving:
+    family = draw(families)
+    return Moving(
+        {n: draw(arrays(s, family, draw(layouts_of_inputs), special)) for n, s in shapes.items()},
+        {name: draw(arrays(shape, family, None, special)) for name, shape in shapes.items()},
+        draw(arrays(output_shape, family, None, special)),
+    )
+
+
+def verify(
+    component: str,
+    targets: Targets,
+    case: Moving,
+    function: Callable[..., torch.Tensor],
+    reference: Callable[[str], dict[str, Any]],
+) -> None:
+    """All that moves, on every path; the reference takes a dtype, and leaves out what stays 0."""
+    for dtype, paths in targets.by_dtype(*SECOND_DOORS):
+        expected = reference(dtype)
+        for target in paths:
+            found = movements(
+                target,
+                function,
+                {name: x.tensor(target) for name, x in case.inputs.items()},
+                {name: v.tensor(target) for name, v in case.directions.items()},
+                case.grad_output.tensor(target),
+            )
+            for name, moved in found.items():
+                want = expected.get(name)
+                if want is None:
+                    assert moved is not None
+                    want = Rounding.kernel(dtype).array(np.zeros(moved.shape))
+                check(component, name, target, moved, want)

@@ -1,0 +1,65 @@
+"""Linear: how the output moves with all three inputs, and the gradients of its gradients."""
+
+import math
+from functools import partial
+from typing import Any
+
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reference.linear import linear, linear_backward
+from tests.derivatives.moving import Moving, moving, verify
+from tests.harness.dual import Dual, tangents
+from tests.harness.rounded import Rounded
+from tests.harness.rounding import Rounding
+from tests.harness.strategies.shapes import shapes, sides
+from tests.harness.targets import Targets
+
+
+@st.composite
+def moving_layers(draw: st.DrawFn) -> Moving:
+    batch = draw(shapes(max_dims=3, max_elements=64))
+    rows = max(1, math.prod(batch))
+    inside = draw(sides(at_most=2048 // rows))
+    out = draw(sides(at_most=2048 // max(rows, inside)))
+    sizes = {"input": (*batch, inside), "weight": (out, inside), "bias": (out,)}
+    return draw(moving(sizes, output_shape=(*batch, out)))
+
+
+def kernel(dtype: str) -> Rounding:
+    return Rounding.kernel(dtype, flushes=dtype == "bfloat16")
+
+
+def moved_output(case: Moving, dtype: str) -> Rounded:
+    """What each of the three inputs contributes, added up.
+
+    Each contribution is a kernel of its own; what they come to is added in the dtype, in any order.
+    """
+    adding = Rounding.native(dtype)
+    contributions = []
+    for name in case.inputs:
+        duals = case.duals(kernel(dtype), dtype, name)
+        moved = tangents(linear, *duals.values())
+        contributions.append(adding.array(kernel(dtype).stored(moved)))
+    return adding.stored(sum(contributions[1:], start=contributions[0]))
+
+
+def moved(case: Moving, dtype: str) -> dict[str, Any]:
+    duals = case.duals(kernel(dtype), dtype, "input", "weight")
+    grad_output = Dual(kernel(dtype).array(case.grad_output.numbers(dtype)))
+    grads = tangents(linear_backward, grad_output, duals["input"], duals["weight"])
+    output = moved_output(case, dtype)
+    return {
+        "tangent": output,
+        "second grad_output": output,
+        "second grad_input": kernel(dtype).stored(grads[0]),
+        "second grad_weight": kernel(dtype).stored(grads[1]),
+    }
+
+
+@given(case=moving_layers())
+def test_linear_and_its_gradients_move_as_the_reference_does(
+    targets: Targets, case: Moving
+) -> None:
+    verify("linear", targets, case, F.linear, partial(moved, case))

@@ -1,0 +1,31 @@
+"""ReLU: what moves it, and what moves its gradient. At 0, too, where torch takes 0 on each way."""
+
+from typing import Any
+
+import torch.nn.functional as F
+from hypothesis import given
+
+from reference.relu import relu_backward
+from tests.derivatives.moving import Moving, moving, verify
+from tests.harness.rounding import Rounding
+from tests.harness.strategies.shapes import shapes
+from tests.harness.targets import Targets
+
+
+@given(case=shapes(max_elements=1025).flatmap(lambda shape: moving({"input": shape}, shape)))
+def test_relu_and_its_gradient_move_where_the_input_is_positive(
+    targets: Targets, case: Moving
+) -> None:
+    def moved(dtype: str) -> dict[str, Any]:
+        """Each output depends on its own input alone, so moving it is what `backward` does.
+
+        The gradient moves with `grad_output` likewise, and with the input not at all.
+        """
+        kernel = Rounding.kernel(dtype)
+        input, direction = (
+            kernel.array(x["input"].numbers(dtype)) for x in (case.inputs, case.directions)
+        )
+        passed = relu_backward(direction, input)
+        return {"tangent": passed, "second grad_output": passed}
+
+    verify("relu", targets, case, F.relu, moved)
