@@ -12,9 +12,9 @@ import torch
 from tests.harness.deviations import LedgerError, ledger
 from tests.harness.formats import FORMATS
 from tests.harness.preflight import restrict_crashing_kernels
+from tests.harness.record import RECORD, note
 from tests.harness.report.terminal import closing, matrix
 from tests.harness.targets import Targets, missing_device
-from tests.harness.verdict import RECORD, note
 
 VACUOUS_LIMIT = 0.5
 """The share of elements whose bound may say nothing, averaged over a cell's examples; a cell

@@ -10,10 +10,11 @@ import torch
 
 from tests.harness import deviations, plugin, verdict
 from tests.harness.deviations import FOLDER, LedgerError, load
+from tests.harness.record import Record, Tally
 from tests.harness.report.terminal import cell, closing
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target
-from tests.harness.verdict import Deviation, Record, Tally, check
+from tests.harness.verdict import Deviation, check
 
 ENTRY = {
     "component": '"relu"',

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.harness.record import Record, Tally
 from tests.harness.report.terminal import matrix
-from tests.harness.verdict import Record, Tally
 from tests.meta.faults.runs import REPOSITORY
 
 

@@ -8,8 +8,8 @@ from configparser import ConfigParser
 
 import pytest
 
+from tests.harness.record import Record, Tally
 from tests.harness.report.terminal import matrix
-from tests.harness.verdict import Record, Tally
 from tests.meta.faults.runs import REPOSITORY, open_runs
 
 README = (REPOSITORY / "README.md").read_text("utf-8")

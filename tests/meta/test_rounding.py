@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.harness.comparison import Comparison
 from tests.harness.formats import FLOAT32, FORMATS
 from tests.harness.rounded import Rounded
 from tests.harness.rounding import Rounding
-from tests.harness.verdict import Comparison
 
 F32 = Rounding.kernel("float32")
 INF, NAN = math.inf, math.nan

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.harness.comparison import Comparison
 from tests.harness.formats import FLOAT32
 from tests.harness.rounded import Decision, Rounded
 from tests.harness.rounding import Rounding
-from tests.harness.verdict import Comparison
 
 F32, F64 = Rounding.kernel("float32"), Rounding.kernel("float64")
 INF, NAN = math.inf, math.nan

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.harness.comparison import Comparison
 from tests.harness.rounded import Rounded
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.values import SPECIALS, Values, families, values
-from tests.harness.verdict import Comparison
 from tests.meta.machine import Chip, Machine, Numbers
 
 Array = np.ndarray

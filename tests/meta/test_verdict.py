@@ -10,9 +10,10 @@ import torch
 
 from reference.linear import linear
 from tests.harness import preflight, verdict
+from tests.harness.record import Record, Tally
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target
-from tests.harness.verdict import Deviation, Record, Tally, check
+from tests.harness.verdict import Deviation, check
 
 CPU = Target("cpu", "float32", "functional")
 ROUNDING = Rounding.kernel("float32")

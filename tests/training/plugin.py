@@ -47,7 +47,7 @@ def mnist(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     except MnistError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
     if data.source == EMBEDDED:
-        from tests.harness.verdict import note
+        from tests.harness.record import note
 
         note(
             "MNIST was not used: it could not be downloaded, and embedded digits took its place; "

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from tests.harness.formats import FORMATS
-from tests.harness.verdict import Record, Tally
+from tests.harness.record import Record, Tally
 
 LABEL, CELL = 24, 19
 

@@ -1,0 +1,104 @@
+"""Two arrays held against each other: a result of torch, and the reference with its bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tests.harness.formats import Format
+from tests.harness.record import Tally
+from tests.harness.rounded import Rounded
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two arrays held against each other."""
+
+    got: np.ndarray
+    expected: Rounded
+    bound: np.ndarray
+    error: np.ndarray
+    wrong: np.ndarray
+    fmt: Format
+
+    @classmethod
+    def of(cls, got: np.ndarray, expected: Rounded, fmt: Format) -> Comparison:
+        value, bound = expected.value, expected.bound
+        with np.errstate(all="ignore"):
+            error = np.abs(got - value)
+            right = error <= bound
+            if expected.selected:
+                right &= (np.signbit(got) == np.signbit(value)) | (value != 0)
+            if not right.all():
+                assert not np.isnan(bound).any(), "a rule in tests/harness/propagation is wrong"
+                same_kind = (got == value) | (np.isnan(got) & np.isnan(value))
+                right = np.where(np.isfinite(value), right, same_kind) | np.isinf(bound)
+        return cls(got, expected, bound, np.asarray(error), ~np.asarray(right), fmt)
+
+    @property
+    def value(self) -> np.ndarray:
+        return self.expected.value
+
+    def tally(self) -> Tally:
+        tally = Tally(examples=1, elements=self.got.size, deviations=int(self.wrong.any()))
+        if self.got.size == 0:
+            return tally
+        with np.errstate(all="ignore"):
+            # No error is a share of 0, even of a zero bound.
+            shares = self.error / np.maximum(self.bound, np.finfo(np.float64).tiny)
+            if not np.isfinite(worst := shares.max()):  # to infinity there is no distance
+                measured = np.isfinite(self.error) & np.isfinite(self.bound)
+                shares = np.where(measured, shares, 0.0)
+                worst = shares.max()
+            at = np.unravel_index(shares.argmax(), shares.shape)
+            tally.worst_ulp = float(self.error[at] / self.fmt.ulp(self.value[at])) if worst else 0.0
+        tally.worst_share = float(worst)
+        # A bound of the size of the value says nothing about it. Below the smallest normal number
+        # it does: that the value is tiny.
+        vacuous = self.bound >= self.expected.absolute
+        if vacuous.any():
+            vacuous &= self.bound >= 2.0**self.fmt.min_exponent
+            tally.vacuous = np.count_nonzero(vacuous) / vacuous.size
+        return tally
+
+    def explain(self) -> str:
+        """The worst element, how wrong it is, and what its bound is made of."""
+        with np.errstate(all="ignore"):
+            excess = np.where(self.wrong, self.error / self.bound, -1.0)
+            excess = np.where(self.wrong & np.isnan(excess), np.inf, excess)
+        at = np.unravel_index(int(np.argmax(excess)), self.got.shape)
+        got, value, bound, error = (
+            float(x[at]) for x in (self.got, self.value, self.bound, self.error)
+        )
+        index = f"[{', '.join(map(str, at))}]" if at else "the scalar"
+        count = f"{int(self.wrong.sum())} of {self.got.size}"
+        lines = [
+            f"  {count} elements are wrong; the worst is {index}:",
+            f"  expected  {value!r}  ({value.hex()})",
+            f"  got       {got!r}  ({got.hex()})",
+        ]
+        if np.isfinite(error):
+            ulps = error / float(self.fmt.ulp(np.asarray(value)))
+            times = f"{error / bound:.3g} times the bound" if bound else "where it must be exact"
+            lines.append(f"  error     {error:.3g} = {ulps:.3g} ulp, {times}")
+        lines.append(f"  bound     {bound:.3g}: {composition(self.expected, at)}")
+        return "\n".join(lines)
+
+
+def composition(expected: Rounded, at: tuple[np.intp, ...]) -> str:
+    """Which parts the bound of one element is made of, the largest first."""
+    open_sum = expected.before if expected.before is not None else expected
+    with np.errstate(all="ignore"):
+        inherited = float(np.broadcast_to(open_sum.error, open_sum.shape)[at])
+        rounded = float(open_sum.bound[at]) - inherited
+        stored = float(expected.bound[at]) - float(open_sum.bound[at])
+    parts = {
+        f"{inherited:.3g} inherited from earlier operations": inherited,
+        f"{rounded:.3g} from {open_sum.roundings} roundings in {open_sum.rounding.compute.name}": (
+            rounded
+        ),
+        f"{stored:.3g} from storing in {expected.rounding.storage.name}": stored,
+    }
+    named = sorted((part for part in parts if parts[part] > 0), key=lambda p: -parts[p])
+    return ", ".join(named) or "every operation is exact here"

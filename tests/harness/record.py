@@ -1,0 +1,76 @@
+"""What a run has seen: a tally for each cell of the matrix, and what it could not verify."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class Tally:
+    """What one cell of the matrix has seen."""
+
+    examples: int = 0
+    elements: int = 0
+    vacuous: float = 0.0  # the share of vacuous elements, summed over examples
+    worst_share: float = 0.0  # of the bound
+    worst_ulp: float = 0.0
+    deviations: int = 0
+    known: int = 0  # comparisons that deviate as the ledger says
+    test: float = math.inf  # the number of the first test that fed it, for the order of the rows
+
+    def add(self, other: Tally) -> None:
+        self.examples += other.examples
+        self.elements += other.elements
+        self.vacuous += other.vacuous
+        self.worst_share = max(self.worst_share, other.worst_share)
+        self.worst_ulp = max(self.worst_ulp, other.worst_ulp)
+        self.deviations += other.deviations
+        self.known += other.known
+        self.test = min(self.test, other.test)
+
+
+Row = tuple[str, str, str, str]  # device, component, path, output
+
+
+@dataclass
+class Record:
+    """All that a run has seen: tallies by row and dtype, and what it could not verify."""
+
+    tallies: dict[tuple[Row, str], Tally] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    ledger: dict[str, tuple[int, int]] = field(default_factory=dict)  # by id: (agree, deviate)
+    test: float = math.inf  # the number of the test that is running
+
+    def tally(self, row: Row, dtype: str) -> Tally:
+        return self.tallies.setdefault((row, dtype), Tally(test=self.test))
+
+    def dump(self) -> dict[str, Any]:
+        """As lists and numbers, to be sent from a worker process."""
+        tallies = [[list(row), dtype, asdict(t)] for (row, dtype), t in self.tallies.items()]
+        return {"tallies": tallies, "notes": self.notes, "ledger": self.ledger}
+
+    def merge(self, dump: dict[str, Any]) -> None:
+        for row, dtype, tally in dump["tallies"]:
+            self.tally(tuple(row), dtype).add(Tally(**tally))
+        for text in dump["notes"]:
+            self.note(text)
+        for known, (agree, deviate) in dump["ledger"].items():
+            self.replayed(known, agree, deviate)
+
+    def replayed(self, known: str, agree: int, deviate: int) -> None:
+        before = self.ledger.get(known, (0, 0))
+        self.ledger[known] = (before[0] + agree, before[1] + deviate)
+
+    def note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+RECORD = Record()
+
+
+def note(text: str) -> None:
+    """Have the run say at its end what it did not verify, or verified otherwise than asked."""
+    RECORD.note(text)
