@@ -110,7 +110,7 @@ def show_update(parameters: Parameters, gradients: Parameters) -> Parameters:
     s = lr / c1
     d = math.sqrt(v) / math.sqrt(c2) + eps
     new = q - s * m / d
-    assert [new, m, v] == [array[0, 1] for array in steps[0]]
+    assert [new, m, v] == [array[0, 1] for array in steps[0][:3]]
 
     print("\n3. UPDATE: AdamW, step t = 1, written out for the one weight p = weight1[0, 1]\n")
     print(
@@ -128,7 +128,7 @@ def show_update(parameters: Parameters, gradients: Parameters) -> Parameters:
         ("new value", "p = q - s m / d", f"{q:.6g} - {s:.6g} * {m:.6g} / {d:.6g}", new),
     ):
         print(f"  {name:<17}  {formula:<29}  = {numbers:<34} = {value:11.6g}")
-    return Parameters(*(param for param, _, _ in steps))
+    return Parameters(*(param for param, *_ in steps))
 
 
 def main() -> None:

@@ -10,19 +10,25 @@ def sgd_step(
     *,
     lr: float,
     momentum: float = 0.0,
+    dampening: float = 0.0,
     weight_decay: float = 0.0,
+    nesterov: bool = False,
+    maximize: bool = False,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     r"""Move the parameter one step against its gradient.
 
     Momentum replaces the gradient by a sum of past gradients that fades geometrically: steady
-    directions add up, alternating ones cancel. Weight decay adds the gradient of
-    weight_decay/2 |p|^2, a pull towards zero.
+    directions add up, alternating ones cancel. Nesterov's variant looks one fading ahead. Weight
+    decay adds the gradient of weight_decay/2 |p|^2, a pull towards zero.
 
-    Symbols: p parameter, g gradient, b momentum buffer, mu momentum, lambda weight_decay.
+    Symbols: p parameter, g gradient, b momentum buffer, mu momentum, tau dampening, lambda
+    weight_decay.
 
+        g <- -g                        (only to maximize)
         g <- g + lambda p
-        b <- mu b + g          (the first b is g itself)
-        p <- p - lr b          (p <- p - lr g where mu = 0)
+        b <- mu b + (1 - tau) g        (the first b is g itself, not dampened)
+        g <- g + mu b                  (nesterov)     or     g <- b     or, where mu = 0, g
+        p <- p - lr g
 
     Args:
         param: any shape.
@@ -30,13 +36,20 @@ def sgd_step(
         momentum_buffer: the same shape, or None before the first step.
         lr: learning rate, at least 0.
         momentum: mu, at least 0; 0 keeps no buffer.
+        dampening: tau, how much less than whole a gradient enters the buffer.
         weight_decay: lambda, at least 0.
+        nesterov: step along the gradient plus mu times the buffer; needs mu > 0 and tau = 0.
+        maximize: climb instead of descending.
 
     Returns:
-        the new param, and the new momentum_buffer (None where momentum is 0).
+        the new param, and the new momentum_buffer (where momentum is 0, the one given).
+
+    Raises:
+        ValueError: if a hyperparameter is out of its range.
 
     Divergence from the papers: the learning rate multiplies the whole buffer, as in torch, and not
-    each gradient as it enters. The two differ when lr changes between steps.
+    each gradient as it enters. The two differ when lr changes between steps. A complex parameter
+    is, as in torch, two real ones.
 
     >>> p, g = np.array([1.5]), np.array([-0.8])
     >>> sgd_step(p, g, lr=0.01)[0].tolist()
@@ -45,9 +58,21 @@ def sgd_step(
     Sources: Robbins, Monro, "A Stochastic Approximation Method" (1951); Sutskever, Martens, Dahl,
     Hinton, "On the importance of initialization and momentum in deep learning" (2013), section 2.
     """
+    for name, number in (("lr", lr), ("momentum", momentum), ("weight_decay", weight_decay)):
+        if not number.real >= 0:
+            raise ValueError(f"{name} must be at least 0, got {number}")
+    if nesterov and not (momentum.real > 0 and dampening == 0):
+        raise ValueError(
+            f"nesterov needs momentum above 0 and dampening 0, got {momentum} and {dampening}"
+        )
+    if maximize:
+        grad = -grad
     if weight_decay != 0:
         grad = grad + weight_decay * param
     if momentum != 0:
-        momentum_buffer = grad if momentum_buffer is None else momentum * momentum_buffer + grad
-        grad = momentum_buffer
+        if momentum_buffer is None:
+            momentum_buffer = grad
+        else:
+            momentum_buffer = momentum * momentum_buffer + (1 - dampening) * grad
+        grad = grad + momentum * momentum_buffer if nesterov else momentum_buffer
     return param - lr * grad, momentum_buffer

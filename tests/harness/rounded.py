@@ -194,6 +194,10 @@ class Decision:
     outcome: Array
     open: Array
 
+    def __bool__(self) -> bool:
+        """Of one comparison, whose outcome decides a branch."""
+        return bool(self.outcome)
+
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         with np.errstate(all="ignore"):
             return RULES[func](*args, **kwargs)

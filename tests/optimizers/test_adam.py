@@ -64,6 +64,6 @@ def test_adam_histories_equal_the_reference(
         moments = (state.get(name, zeros) for name in ("exp_avg", "exp_avg_sq"))
         tracked = {**options, "betas": (kept(beta1, grad.rounding), beta2)}
         after = step(state["param"], grad, *moments, number, **tracked)
-        return dict(zip(("param", "exp_avg", "exp_avg_sq"), after, strict=True))
+        return dict(zip(("param", "exp_avg", "exp_avg_sq"), after[:3], strict=True))
 
     verify(component, targets, history, partial(optimizer, **options), reference_step)

@@ -60,7 +60,7 @@ def reference_step(
         return {"param": param, "momentum_buffer": buffer}
     moments = (state.get(buffer, 0.0) for buffer in ("exp_avg", "exp_avg_sq"))
     after = REFERENCE_STEPS[name](param, grad, *moments, step, **options)
-    return dict(zip(("param", "exp_avg", "exp_avg_sq"), after, strict=True))
+    return dict(zip(("param", "exp_avg", "exp_avg_sq"), after[:3], strict=True))
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tests.harness.propagation.rules import Rule, rule
-from tests.harness.rounded import Array, Decision, Rounded
+from tests.harness.rounded import Array, Decision, Rounded, plus
 
 
 @rule(np.max)
@@ -14,6 +14,18 @@ def maximum(a: Rounded, axis: int | None = None, keepdims: bool = False) -> Roun
     value = a.value.max(axis=axis, keepdims=keepdims)
     error = 0.0 if a.is_exact else a.bound.max(axis=axis, keepdims=keepdims)
     return Rounded(a.rounding, value, error, last_bit=a.last_bit)
+
+
+@rule(np.maximum)
+def larger(a: Rounded, b: Rounded) -> Rounded:
+    """The larger of two is off by no more than either, and by the larger's error if it is sure."""
+    value = np.maximum(a.value, b.value)
+    error: Array | float = 0.0
+    if not (a.is_exact and b.is_exact):
+        either = np.maximum(a.closed_bound, b.closed_bound)
+        sure = np.abs(a.value - b.value) > plus(a.closed_bound, b.closed_bound)
+        error = np.where(sure, np.where(a.value > b.value, a.closed_bound, b.closed_bound), either)
+    return Rounded(a.rounding, value, error, last_bit=min(a.last_bit, b.last_bit))
 
 
 @rule(np.where)
@@ -60,5 +72,5 @@ def compare(comparison: np.ufunc) -> Rule:
     return decide
 
 
-for comparison in (np.less, np.less_equal):
+for comparison in (np.less, np.less_equal, np.greater, np.greater_equal):
     rule(comparison)(compare(comparison))
