@@ -152,7 +152,7 @@ class Rounded(NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> Rounded:
         return self._rearranged(lambda x: x[index])
 
-    def sum(self, axis: int | None = None, keepdims: bool = False) -> Any:
+    def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
         return self.__array_function__(np.sum, (), (self,), {"axis": axis, "keepdims": keepdims})
 
     def max(self, axis: int | None = None, keepdims: bool = False) -> Any:

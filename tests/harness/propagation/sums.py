@@ -1,5 +1,7 @@
 """Sums of many terms."""
 
+import math
+
 import numpy as np
 
 from tests.harness.propagation.rules import result, rule
@@ -36,11 +38,14 @@ def matmul(a: Rounded, b: Rounded) -> Rounded:
 
 
 @rule(np.sum)
-def total(a: Rounded, axis: int | None = None, keepdims: bool = False) -> Rounded:
+def total(
+    a: Rounded, axis: int | tuple[int, ...] | None = None, keepdims: bool = False
+) -> Rounded:
     def over_axis(x: Array) -> Array:
         return np.broadcast_to(x, a.shape).sum(axis=axis, keepdims=keepdims)
 
-    terms = a.value.size if axis is None else a.shape[axis]
+    axes = range(a.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    terms = math.prod(a.shape[i] for i in axes)
     return result(
         (a,),
         value=over_axis(a.value),

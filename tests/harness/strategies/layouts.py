@@ -46,8 +46,22 @@ def channels_last(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
 
 
+def channels_last_3d(tensor: torch.Tensor) -> torch.Tensor:
+    """The same of volumes, which have five dimensions."""
+    return tensor.contiguous(memory_format=torch.channels_last_3d) if tensor.dim() == 5 else tensor
+
+
 LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    f.__name__: f for f in (contiguous, transposed, strided, padded, expanded, channels_last)
+    f.__name__: f
+    for f in (
+        contiguous,
+        transposed,
+        strided,
+        padded,
+        expanded,
+        channels_last,
+        channels_last_3d,
+    )
 }
 
 layouts = st.sampled_from(tuple(LAYOUTS))
