@@ -38,6 +38,11 @@ def offset(words: np.ndarray, fmt: Format) -> np.ndarray:
     return 1000 + uniform(words, fmt)
 
 
+def plateau(words: np.ndarray, fmt: Format) -> np.ndarray:
+    """1024 and what is up to 8 units in the last place away: all mean and no variance."""
+    return 1024 + np.ldexp(zigzag(words, 17), 11 - fmt.precision)
+
+
 def wide(words: np.ndarray, fmt: Format) -> np.ndarray:
     """Over half the orders of magnitude that products of two can have."""
     exponent = zigzag(words >> np.uint64(1), fmt.max_exponent // 2)
@@ -67,7 +72,7 @@ def fraction(words: np.ndarray) -> np.ndarray:
 
 
 FAMILIES: dict[str, Family] = {
-    f.__name__: f for f in (integers, dyadic, uniform, offset, wide, extreme)
+    f.__name__: f for f in (integers, dyadic, uniform, offset, plateau, wide, extreme)
 }
 
 SPECIALS: dict[str, Callable[[Format], float]] = {

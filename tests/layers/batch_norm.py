@@ -1,0 +1,131 @@
+"""What BatchNorm is expected to give, and where torch's kernels for it round."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from reference.batch_norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_statistics,
+    inverse_std,
+    per_channel,
+    running_statistics,
+    values_per_channel,
+)
+from tests.harness.formats import FORMATS
+from tests.harness.rounded import Rounded
+from tests.harness.rounding import Rounding
+
+FORMATS_BY_DIMS = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Where torch rounds, in one dtype of the input and one of everything that has one per channel.
+
+    Its kernels for half types compute in float32. On the CPU, where all is in the half type, they
+    store the batch's mean and inverse standard deviation in it; and where the memory has gaps, or
+    the gradient lies otherwise than the input, half-type operations follow one another instead.
+    """
+
+    dtype: str
+    params: str
+    device: str
+    dense: bool  # the input
+    alike: bool  # input and gradient dense, and in the same layout
+
+    @property
+    def half_throughout(self) -> bool:
+        return torch.device(self.device).type == "cpu" and FORMATS[self.params].precision < 24
+
+    def array(self, x: Any) -> Any:
+        return None if x is None else Rounding.kernel(self.dtype).array(x)
+
+    def statistics(self, input: Any) -> tuple[Any, Any]:
+        """Mean and variance of a batch, as they are handed on."""
+        kernel, count = Rounding.kernel(self.dtype), max(values_per_channel(input), 1)
+        mean, var = batch_statistics(self.array(input))
+        if self.half_throughout:
+            mean, var = with_stored_mean(kernel, mean, var, count)
+            if self.dtype == "bfloat16":  # as float16 the sum of squares would overflow
+                var = kernel.array(kernel.stored(var * count)) / count
+        return mean, var
+
+    def running(self, before: tuple[Any, Any], batch: tuple[Any, Any], **options: Any) -> Any:
+        """The running statistics as they lie in memory."""
+        kind = Rounding.op_by_op if self.half_throughout else Rounding.kernel
+        rounding = kind(self.params)
+        if options["momentum"] is not None:  # tracked, because 1 - momentum cancels
+            options["momentum"] = rounding.scalar(options["momentum"])
+        arrays = (rounding.array(x) for x in (*before, *batch))
+        return [rounding.stored(x) for x in running_statistics(*arrays, **options)]
+
+    def output(self, x: Any, mean: Any, var: Any, w: Any, b: Any, eps: float) -> Rounded:
+        """y = (x - mean) s w + b or, as good, y = x a + (b - mean a), with s = 1 / std, a = s w.
+
+        However far a is off, it is the same in x a and in mean a, so what the first form inherits
+        bounds the second's inheritance as well. What the second adds is the rounding of a, which
+        x - mean multiplies, and those of x a, mean a and their sum with b.
+        """
+        if self.half_throughout and not self.dense:
+            op_by_op = Rounding.op_by_op(self.dtype)
+            arrays = (None if y is None else op_by_op.array(y) for y in (x, mean, var, w, b))
+            return op_by_op.stored(batch_norm(*arrays, eps=eps))
+        kernel = Rounding.kernel(
+            self.dtype, stores=(np.true_divide,) if self.half_throughout else ()
+        )
+        x, mean, var, w, b = (None if y is None else kernel.array(y) for y in (x, mean, var, w, b))
+        y = batch_norm(x, mean, var, w, b, eps=eps)
+        scale = inverse_std(var, eps) if w is None else inverse_std(var, eps) * w
+
+        def largest(z: Any) -> Any:
+            return kernel.array(np.abs(z.value) + z.closed_bound)
+
+        with np.errstate(all="ignore"):
+            a, center = (per_channel(largest(z), x) for z in (scale, mean))
+            terms = largest(x) * a + center * a
+            terms = terms if b is None else terms + per_channel(largest(b), x)
+            distance = np.abs(x.value - per_channel(mean.value, x))
+            second = terms.bound + distance * kernel.compute.half_ulp(a.value)
+            error = np.where(np.isfinite(y.value), y.bound + second, y.bound)
+        return kernel.stored(Rounded(kernel, y.value, error))
+
+    def gradients(
+        self, grad_output: Any, x: Any, mean: Any, var: Any, w: Any, eps: float, training: bool
+    ) -> dict[str, Rounded]:
+        kernel = Rounding.kernel(
+            self.dtype, stores=(np.true_divide,) if self.half_throughout else ()
+        )
+        rounding = kernel if self.alike else Rounding.op_by_op(self.dtype)
+        arrays = (None if y is None else rounding.array(y) for y in (grad_output, x, mean, var, w))
+        grads = batch_norm_backward(*arrays, eps=eps, training=training)
+        names = ("input", "weight", "bias")
+        stores = (rounding, *2 * (Rounding.kernel(self.params),))
+        return {n: s.stored(g) for n, s, g in zip(names, stores, grads, strict=True)}
+
+
+def with_stored_mean(
+    kernel: Rounding, mean: Rounded, var: Rounded, count: int
+) -> tuple[Rounded, Rounded]:
+    """Mean and variance where the mean is rounded to the half type before it is taken off.
+
+    Where the half type holds the mean, nothing is lost, and nothing more is admitted. Where it does
+    not, and |mean| is large against the standard deviation, the answer is lost; see the ledger,
+    `batch-norm-rounds-its-mean`. Admitted here is that one rounding, so that the rest is verified:
+    a mean off by d makes the mean square of what is left d^2 larger, itself a sum that rounds.
+    """
+    lost = np.where(kernel.storage.holds(mean.value), 0.0, kernel.stored(mean).bound - mean.bound)
+    square = lost * lost * (1 + 2 * (count + 4) * kernel.compute.unit)
+    return (
+        Rounded(kernel, mean.value, mean.bound + lost),
+        Rounded(kernel, var.value, var.bound + square),
+    )
+
+
+def is_dense(tensor: torch.Tensor) -> bool:
+    """Without gaps, its channels first or last."""
+    last = FORMATS_BY_DIMS.get(tensor.dim(), torch.contiguous_format)
+    return tensor.is_contiguous() or tensor.is_contiguous(memory_format=last)
