@@ -5,6 +5,7 @@ Read the files in this order; each needs only those above it:
     initialization   where the first parameters come from
     linear           y = x W^T + b, and its three gradients
     relu             the kink, and which side of it passes the gradient
+    batch_norm       every channel shifted and scaled to mean 0 and variance 1
     cross_entropy    log-softmax, then the mean negative log-likelihood
     mlp              Linear, ReLU, Linear, cross-entropy: forward and backward, end to end
     sgd              a step along the gradient, with momentum

@@ -1,5 +1,6 @@
 """What BatchNorm is expected to give, and where torch's kernels for it round."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +20,6 @@ from tests.harness.formats import FORMATS
 from tests.harness.rounded import Rounded
 from tests.harness.rounding import Rounding
 
-FORMATS_BY_DIMS = {4: torch.channels_last, 5: torch.channels_last_3d}
-
 
 @dataclass(frozen=True)
 class Kernels:
@@ -36,34 +35,40 @@ class Kernels:
     device: str
     dense: bool  # the input
     alike: bool  # input and gradient dense, and in the same layout
+    rounds_mean: bool = True  # whether the rounding of a batch's mean to the half type is admitted
 
     @property
     def half_throughout(self) -> bool:
         return torch.device(self.device).type == "cpu" and FORMATS[self.params].precision < 24
 
-    def array(self, x: Any) -> Any:
-        return None if x is None else Rounding.kernel(self.dtype).array(x)
+    @property
+    def stores(self) -> tuple[Any, ...]:
+        """The inverse standard deviation is the quotient of a formula."""
+        return (np.true_divide,) if self.half_throughout else ()
 
-    def statistics(self, input: Any) -> tuple[Any, Any]:
+    def array(self, x: Any) -> Any:
+        return Rounding.kernel(self.dtype).array(x)
+
+    def statistics(self, input: Any) -> Any:
         """Mean and variance of a batch, as they are handed on."""
         kernel, count = Rounding.kernel(self.dtype), max(values_per_channel(input), 1)
         mean, var = batch_statistics(self.array(input))
-        if self.half_throughout:
+        if self.half_throughout and self.rounds_mean:
             mean, var = with_stored_mean(kernel, mean, var, count)
-            if self.dtype == "bfloat16":  # as float16 the sum of squares would overflow
-                var = kernel.array(kernel.stored(var * count)) / count
+        if self.half_throughout and self.dtype == "bfloat16":  # as float16 it would overflow
+            var = kernel.array(kernel.stored(var * count)) / count
         return mean, var
 
-    def running(self, before: tuple[Any, Any], batch: tuple[Any, Any], **options: Any) -> Any:
+    def running(self, before: Any, batch: Any, **options: Any) -> Any:
         """The running statistics as they lie in memory."""
         kind = Rounding.op_by_op if self.half_throughout else Rounding.kernel
         rounding = kind(self.params)
         if options["momentum"] is not None:  # tracked, because 1 - momentum cancels
             options["momentum"] = rounding.scalar(options["momentum"])
         arrays = (rounding.array(x) for x in (*before, *batch))
-        return [rounding.stored(x) for x in running_statistics(*arrays, **options)]
+        return tuple(rounding.stored(x) for x in running_statistics(*arrays, **options))
 
-    def output(self, x: Any, mean: Any, var: Any, w: Any, b: Any, eps: float) -> Rounded:
+    def output(self, *arrays: Any, eps: float) -> Rounded:
         """y = (x - mean) s w + b or, as good, y = x a + (b - mean a), with s = 1 / std, a = s w.
 
         However far a is off, it is the same in x a and in mean a, so what the first form inherits
@@ -72,44 +77,39 @@ class Kernels:
         """
         if self.half_throughout and not self.dense:
             op_by_op = Rounding.op_by_op(self.dtype)
-            arrays = (None if y is None else op_by_op.array(y) for y in (x, mean, var, w, b))
-            return op_by_op.stored(batch_norm(*arrays, eps=eps))
-        kernel = Rounding.kernel(
-            self.dtype, stores=(np.true_divide,) if self.half_throughout else ()
-        )
-        x, mean, var, w, b = (None if y is None else kernel.array(y) for y in (x, mean, var, w, b))
-        y = batch_norm(x, mean, var, w, b, eps=eps)
+            return op_by_op.stored(batch_norm(*read(op_by_op, *arrays), eps=eps))
+        kernel = Rounding.kernel(self.dtype, stores=self.stores)
+        x, mean, var, w, b = read(kernel, *arrays)
+        y: Any = batch_norm(x, mean, var, w, b, eps=eps)
         scale = inverse_std(var, eps) if w is None else inverse_std(var, eps) * w
 
         def largest(z: Any) -> Any:
             return kernel.array(np.abs(z.value) + z.closed_bound)
 
         with np.errstate(all="ignore"):
-            a, center = (per_channel(largest(z), x) for z in (scale, mean))
-            terms = largest(x) * a + center * a
+            a: Any = per_channel(largest(scale), x)
+            terms: Any = largest(x) * a + per_channel(largest(mean), x) * a
             terms = terms if b is None else terms + per_channel(largest(b), x)
             distance = np.abs(x.value - per_channel(mean.value, x))
             second = terms.bound + distance * kernel.compute.half_ulp(a.value)
-            error = np.where(np.isfinite(y.value), y.bound + second, y.bound)
+            error = y.bound + np.where(np.isnan(second), np.inf, second)  # 0 times infinity
+            error = np.where(np.isfinite(y.value), error, y.bound)
         return kernel.stored(Rounded(kernel, y.value, error))
 
-    def gradients(
-        self, grad_output: Any, x: Any, mean: Any, var: Any, w: Any, eps: float, training: bool
-    ) -> dict[str, Rounded]:
-        kernel = Rounding.kernel(
-            self.dtype, stores=(np.true_divide,) if self.half_throughout else ()
-        )
+    def gradients(self, *arrays: Any, eps: float, training: bool) -> dict[str, Rounded]:
+        kernel = Rounding.kernel(self.dtype, stores=self.stores)
         rounding = kernel if self.alike else Rounding.op_by_op(self.dtype)
-        arrays = (None if y is None else rounding.array(y) for y in (grad_output, x, mean, var, w))
-        grads = batch_norm_backward(*arrays, eps=eps, training=training)
+        grads = batch_norm_backward(*read(rounding, *arrays), eps=eps, training=training)
         names = ("input", "weight", "bias")
         stores = (rounding, *2 * (Rounding.kernel(self.params),))
         return {n: s.stored(g) for n, s, g in zip(names, stores, grads, strict=True)}
 
 
-def with_stored_mean(
-    kernel: Rounding, mean: Rounded, var: Rounded, count: int
-) -> tuple[Rounded, Rounded]:
+def read(rounding: Rounding, *arrays: Any) -> Any:
+    return [None if x is None else rounding.array(x) for x in arrays]
+
+
+def with_stored_mean(kernel: Rounding, mean: Any, var: Any, count: int) -> tuple[Any, Any]:
     """Mean and variance where the mean is rounded to the half type before it is taken off.
 
     Where the half type holds the mean, nothing is lost, and nothing more is admitted. Where it does
@@ -127,5 +127,14 @@ def with_stored_mean(
 
 def is_dense(tensor: torch.Tensor) -> bool:
     """Without gaps, its channels first or last."""
-    last = FORMATS_BY_DIMS.get(tensor.dim(), torch.contiguous_format)
-    return tensor.is_contiguous() or tensor.is_contiguous(memory_format=last)
+    return tensor.is_contiguous() or has_channels_last(tensor)
+
+
+def has_channels_last(tensor: torch.Tensor) -> bool:
+    """Whether torch's kernels for channels in the innermost place take it."""
+    if math.prod(tensor.shape[2:]) == 1 and tensor.is_contiguous():
+        return True
+    last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(tensor.dim())
+    if last is None or tensor.is_contiguous():
+        return False
+    return tensor.is_contiguous(memory_format=last)

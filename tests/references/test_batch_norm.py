@@ -1,6 +1,7 @@
 """Batch normalisation by hand, in exact fractions, and against the complex step."""
 
 from fractions import Fraction as Exact
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -29,13 +30,19 @@ def parameter(number):
     return None if number is None else np.array([number])
 
 
+def exact_statistics(values: list[float]) -> tuple[Exact, Exact]:
+    """The mean, and the sum of the squared distances from it."""
+    mean = sum(map(Exact, values), Exact(0)) / len(values)
+    return mean, sum(((Exact(v) - mean) ** 2 for v in values), Exact(0))
+
+
 @given(values=channels, weight=affine, bias=affine, eps=st.sampled_from((0.125, 0.5, 1.0)))
 def test_forward_is_the_formula_at_fifty_digits(values, weight, bias, eps):
     x = np.array(values)[:, None]
     mean, var = batch_statistics(x)
     output = batch_norm(x, mean, var, parameter(weight), parameter(bias), eps=eps)[:, 0]
-    exact_mean = sum(map(Exact, values)) / len(values)
-    exact_var = sum((Exact(v) - exact_mean) ** 2 for v in values) / len(values)
+    exact_mean, squares = exact_statistics(values)
+    exact_var = squares / len(values)
     assert abs(Exact(float(mean[0])) - exact_mean) <= LOST
     assert abs(Exact(float(var[0])) - exact_var) <= LOST
     with mpmath.workdps(50):
@@ -59,10 +66,9 @@ def test_running_statistics_follow_the_rational_recurrence(batches, momentum):
         of_batch = batch_statistics(np.array(values)[:, None])
         mean, var = running_statistics(mean, var, *of_batch, len(values), **options)
         new = Exact(1, t) if momentum is None else Exact(momentum)
-        center = sum(map(Exact, values)) / len(values)
-        unbiased = sum((Exact(v) - center) ** 2 for v in values) / (len(values) - 1)
+        center, squares = exact_statistics(values)
         exact_mean += new * (center - exact_mean)
-        exact_var += new * (unbiased - exact_var)
+        exact_var += new * (squares / (len(values) - 1) - exact_var)
         assert abs(Exact(float(mean[0])) - exact_mean) <= LOST
         assert abs(Exact(float(var[0])) - exact_var) <= LOST
 
@@ -91,12 +97,13 @@ def test_backward_is_the_derivative(generator, training, affine, positions):
     mean, var = batch_statistics(x) if training else np.abs(generator.standard_normal((2, 2)))
     eps = 10.0 ** generator.uniform(-5, 0)
 
-    def forward(x, w=w, b=b):
+    def forward(x: np.ndarray, w: Any = w, b: Any = b) -> np.ndarray:
         return batch_norm(x, *(batch_statistics(x) if training else (mean, var)), w, b, eps=eps)
 
     grads = batch_norm_backward(g, x, mean, var, w, eps=eps, training=training)
     agree(grads[0], complex_step(forward, x, g))
-    weight, bias = (np.ones(2), np.zeros(2)) if w is None else (w, b)
+    weight = np.ones(2) if w is None else w
+    bias = np.zeros(2) if b is None else b
     agree(grads[1], complex_step(lambda t: forward(x, t, bias), weight, g))
     agree(grads[2], complex_step(lambda t: forward(x, weight, t), bias, g))
 

@@ -38,9 +38,7 @@ def matmul(a: Rounded, b: Rounded) -> Rounded:
 
 
 @rule(np.sum)
-def total(
-    a: Rounded, axis: int | tuple[int, ...] | None = None, keepdims: bool = False
-) -> Rounded:
+def total(a: Rounded, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Rounded:
     def over_axis(x: Array) -> Array:
         return np.broadcast_to(x, a.shape).sum(axis=axis, keepdims=keepdims)
 
