@@ -16,14 +16,17 @@ from tests.meta.faults.catalogue import CONTROL, FAULTS, Fault
 from tests.meta.faults.runs import Run, open_runs
 
 FILES = {
-    "linear": ["tests/layers/test_linear.py"],
-    "relu": ["tests/layers/test_relu.py"],
-    "cross_entropy": ["tests/losses/test_cross_entropy.py"],
+    "linear": ["tests/layers/test_linear.py", "tests/second_order/test_linear.py"],
+    "relu": ["tests/layers/test_relu.py", "tests/second_order/test_relu.py"],
+    "cross_entropy": [
+        "tests/losses/test_cross_entropy.py",
+        "tests/second_order/test_cross_entropy.py",
+    ],
     "sgd": ["tests/optimizers/test_sgd.py"],
     "adam": ["tests/optimizers/test_adam.py"],
     "adamw": ["tests/optimizers/test_adam.py", "-k", "adamw"],
 }
-EVERYTHING = ["tests/layers", "tests/losses", "tests/optimizers"]
+EVERYTHING = ["tests/layers", "tests/losses", "tests/optimizers", "tests/second_order"]
 
 
 @pytest.fixture(scope="module")
@@ -77,4 +80,5 @@ def test_a_fault_is_found_and_shrunk(found: dict[str, "Future[Run]"], fault: str
 
 def test_each_required_kind_of_fault_is_there() -> None:
     required = [fault.component for fault in FAULTS.values() if fault.required]
-    assert required == ["linear", "linear", "relu", "cross_entropy", "sgd", "adam", "adamw"]
+    first_order = ["linear", "linear", "relu", "cross_entropy", "sgd", "adam", "adamw"]
+    assert required == [*first_order, "relu", "cross_entropy"]

@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from hypothesis import given
 
 from reference.relu import relu_backward
-from tests.derivatives.moving import Moving, moving, verify
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.shapes import shapes
 from tests.harness.targets import Targets
+from tests.second_order.moving import Moving, moving, verify
 
 
 @given(case=shapes(max_elements=1025).flatmap(lambda shape: moving({"input": shape}, shape)))

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference.linear import linear, linear_backward
-from tests.derivatives.moving import Moving, moving, verify
 from tests.harness.dual import Dual, tangents
 from tests.harness.rounded import Rounded
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.shapes import shapes, sides
 from tests.harness.targets import Targets
+from tests.second_order.moving import Moving, moving, verify
 
 
 @st.composite

@@ -15,12 +15,12 @@ from reference.cross_entropy import (
     nll_loss,
     nll_loss_backward,
 )
-from tests.derivatives.moving import Moving, moving, tame, verify
 from tests.harness.dual import Dual, tangents
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.shapes import sides
 from tests.harness.targets import Targets
 from tests.references.test_backward import agree
+from tests.second_order.moving import Moving, moving, tame, verify
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,0 @@
-"""Forward mode, and gradients of gradients."""

@@ -1,0 +1,62 @@
+"""Faults of forward mode and of the double backward, which no first derivative shows."""
+
+from typing import Any
+
+import torch
+from torch.autograd.forward_ad import make_dual, unpack_dual
+
+from tests.meta.faults.catalogue import Function, altered, fault
+
+
+def in_forward_mode(sound: Function, alter: Function) -> Function:
+    """`sound`, with the tangent of its output passed through alter(tangent, tangents of inputs)."""
+
+    def function(*inputs: Any, **options: Any) -> torch.Tensor:
+        output, tangent = unpack_dual(sound(*inputs, **options))
+        if tangent is None:
+            return output
+        return make_dual(output, alter(tangent, *(unpack_dual(x).tangent for x in inputs)))
+
+    return function
+
+
+@fault("linear", "tangent")
+def tangent_of_the_bias_lost(sound: Function) -> Function:
+    """In forward mode the output does not move with the bias."""
+    return in_forward_mode(sound, lambda tangent, input, weight, bias: tangent - bias)
+
+
+@fault("linear", "second grad_weight")
+def weight_held_in_the_backward(sound: Function) -> Function:
+    """The gradient of the input is computed with a copy of the weight: it forgets where from."""
+
+    def alter(grads: list[Any], grad_output: torch.Tensor, inputs: Any) -> list[Any]:
+        held = grad_output @ inputs[1].detach()
+        return [None if grads[0] is None else held, *grads[1:]]
+
+    return altered(sound, alter)
+
+
+@fault("relu", "tangent", required=True)
+def tangent_passes_below_0(sound: Function) -> Function:
+    """In forward mode the output moves with the input even where it is 0."""
+    return in_forward_mode(sound, lambda tangent, input: input)
+
+
+@fault("cross_entropy", "second grad_input", required=True)
+def scores_held_in_the_backward(sound: Function) -> Function:
+    """The second derivative of log_softmax lacks the term through which one score moves others."""
+
+    def alter(grads: list[Any], grad_output: torch.Tensor, inputs: Any) -> list[Any]:
+        scores, target = inputs
+
+        def backward(x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+            return torch.func.vjp(lambda x: sound(x, target), x)[1](g)[0]
+
+        def first_term(second: list[Any], direction: torch.Tensor, moving: Any) -> list[Any]:
+            x, g = moving
+            return [g / max(1, len(x)) * x.softmax(1) * direction, second[1]]
+
+        return [altered(backward, first_term)(scores, grad_output), None]
+
+    return altered(sound, alter)
