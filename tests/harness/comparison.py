@@ -43,6 +43,7 @@ class Comparison:
     def tally(self) -> Tally:
         tally = Tally(examples=1, elements=self.got.size, deviations=int(self.wrong.any()))
         if self.got.size == 0:
+            tally.shares[0] = 1
             return tally
         with np.errstate(all="ignore"):
             # No error is a share of 0, even of a zero bound.
@@ -54,12 +55,13 @@ class Comparison:
             at = np.unravel_index(shares.argmax(), shares.shape)
             tally.worst_ulp = float(self.error[at] / self.fmt.ulp(self.value[at])) if worst else 0.0
         tally.worst_share = float(worst)
+        tally.shares[min(int(10 * min(worst, 1.0)), 9)] = 1
         # A bound of the size of the value says nothing about it. Below the smallest normal number
         # it does: that the value is tiny.
         vacuous = self.bound >= self.expected.absolute
         if vacuous.any():
             vacuous &= self.bound >= 2.0**self.fmt.min_exponent
-            tally.vacuous = np.count_nonzero(vacuous) / vacuous.size
+            tally.vacuous = float(np.count_nonzero(vacuous) / vacuous.size)
         return tally
 
     def explain(self) -> str:

@@ -18,6 +18,7 @@ class Tally:
     worst_ulp: float = 0.0
     deviations: int = 0
     known: int = 0  # comparisons that deviate as the ledger says
+    shares: list[int] = field(default_factory=lambda: [0] * 10)  # comparisons by tenth of bound
     test: float = math.inf  # the number of the first test that fed it, for the order of the rows
 
     def add(self, other: Tally) -> None:
@@ -28,6 +29,7 @@ class Tally:
         self.worst_ulp = max(self.worst_ulp, other.worst_ulp)
         self.deviations += other.deviations
         self.known += other.known
+        self.shares = [a + b for a, b in zip(self.shares, other.shares, strict=True)]
         self.test = min(self.test, other.test)
 
 
@@ -41,6 +43,7 @@ class Record:
     tallies: dict[tuple[Row, str], Tally] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     ledger: dict[str, tuple[int, int]] = field(default_factory=dict)  # by id: (agree, deviate)
+    curves: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # by name and line
     test: float = math.inf  # the number of the test that is running
 
     def tally(self, row: Row, dtype: str) -> Tally:
@@ -49,7 +52,8 @@ class Record:
     def dump(self) -> dict[str, Any]:
         """As lists and numbers, to be sent from a worker process."""
         tallies = [[list(row), dtype, asdict(t)] for (row, dtype), t in self.tallies.items()]
-        return {"tallies": tallies, "notes": self.notes, "ledger": self.ledger}
+        kept = {"notes": self.notes, "ledger": self.ledger, "curves": self.curves}
+        return {"tallies": tallies} | kept
 
     def merge(self, dump: dict[str, Any]) -> None:
         for row, dtype, tally in dump["tallies"]:
@@ -58,6 +62,8 @@ class Record:
             self.note(text)
         for known, (agree, deviate) in dump["ledger"].items():
             self.replayed(known, agree, deviate)
+
+        self.curves |= dump["curves"]
 
     def replayed(self, known: str, agree: int, deviate: int) -> None:
         before = self.ledger.get(known, (0, 0))

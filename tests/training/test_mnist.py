@@ -12,6 +12,7 @@ from reference import mlp
 from reference.adam import adam_step
 from reference.adamw import adamw_step
 from reference.sgd import sgd_step
+from tests.harness.record import RECORD
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check
@@ -79,10 +80,12 @@ def test_every_step_of_an_mnist_epoch_equals_the_reference(
         opt = optimizer(params, **options)
         epoch = list(batches(mnist.train_images, mnist.train_labels, seed=1))
         steps = progress(epoch, f"{name}, every step verified", request.config)
+        curve = RECORD.curves.setdefault(f"mnist {name}", {}).setdefault(f"torch on {device}", [])
         for number, (images, labels) in enumerate(steps, start=1):
             opt.zero_grad()
             before = vectors({"param": p, **opt.state[p]} for p in params)
             loss = torch_loss(params, images, labels)
+            curve.append(loss.item())
             loss.backward()
             verify_gradients(f"mnist {name}", target, images, labels, loss, params)
             grads = vectors({"grad": p.grad} for p in params)
@@ -162,16 +165,22 @@ def test_numpy_alone_learns_mnist_as_torch_does(
         state: list[Parameters] = [{} for _ in ours]
         theirs = [torch.from_numpy(p.copy()).to(device).requires_grad_() for p in ours]
         opt = optimizer(theirs, **options)
+        curves: dict[str, list[float]] = {f"torch on {device}": [], "NumPy alone": []}
+        RECORD.curves[f"mnist {name}, {epochs} epochs"] = curves
         schedule = [batch for epoch in range(epochs) for batch in batches(images, labels, epoch)]
         for step, (x, t) in enumerate(
             progress(schedule, f"{name}, NumPy alone beside torch", request.config), start=1
         ):
             opt.zero_grad()
-            torch_loss(theirs, x, t).backward()
+            loss = torch_loss(theirs, x, t)
+            loss.backward()
             opt.step()
 
             parameters = mlp.Parameters(*ours)
-            grads = mlp.backward(parameters, x, t, mlp.forward(parameters, x, t))
+            activations = mlp.forward(parameters, x, t)
+            grads = mlp.backward(parameters, x, t, activations)
+            curves[f"torch on {device}"].append(loss.item())
+            curves["NumPy alone"].append(float(activations.loss))
             for i, grad in enumerate(grads):
                 after = reference_step(name, options, ours[i], grad, state[i], step)
                 ours[i], state[i] = after.pop("param"), after
