@@ -6,6 +6,7 @@ Read the files in this order; each needs only those above it:
     linear           y = x W^T + b, and its three gradients
     relu             the kink, and which side of it passes the gradient
     batch_norm       every channel shifted and scaled to mean 0 and variance 1
+    dropout          a random share set to zero, and the rest scaled up for it
     cross_entropy    log-softmax, then the mean negative log-likelihood
     mlp              Linear, ReLU, Linear, cross-entropy: forward and backward, end to end
     sgd              a step along the gradient, with momentum
