@@ -63,8 +63,9 @@ class Kernels:
         """The running statistics as they lie in memory."""
         kind = Rounding.op_by_op if self.half_throughout else Rounding.kernel
         rounding = kind(self.params)
-        if options["momentum"] is not None:  # tracked, because 1 - momentum cancels
-            options["momentum"] = rounding.scalar(options["momentum"])
+        for name in ("momentum", "batches"):  # tracked, because 1 - momentum cancels
+            if options.get(name) is not None:
+                options[name] = rounding.scalar(float(options[name]))
         arrays = (rounding.array(x) for x in (*before, *batch))
         return tuple(rounding.stored(x) for x in running_statistics(*arrays, **options))
 
@@ -117,7 +118,8 @@ def with_stored_mean(kernel: Rounding, mean: Any, var: Any, count: int) -> tuple
     `batch-norm-rounds-its-mean`. Admitted here is that one rounding, so that the rest is verified:
     a mean off by d makes the mean square of what is left d^2 larger, itself a sum that rounds.
     """
-    lost = np.where(kernel.storage.holds(mean.value), 0.0, kernel.stored(mean).bound - mean.bound)
+    rounded = kernel.storage.half_ulp(np.abs(mean.value) + mean.bound)
+    lost = np.where(kernel.storage.holds(mean.value), 0.0, rounded)
     square = lost * lost * (1 + 2 * (count + 4) * kernel.compute.unit)
     return (
         Rounded(kernel, mean.value, mean.bound + lost),

@@ -1,32 +1,25 @@
 """BatchNorm: one batch, in training and evaluation, through every door and option."""
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
-from hypothesis import strategies as st
 
 from reference.batch_norm import values_per_channel
 from tests.harness.doors import DOORS, gradients
 from tests.harness.formats import FORMATS
 from tests.harness.rounded import Rounded
-from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.layouts import LAYOUTS
-from tests.harness.strategies.shapes import sides
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check
 from tests.layers.batch_norm import Kernels, has_channels_last, is_dense
+from tests.layers.batch_norm_cases import MODULES, BatchNormCase, batch_norm_cases
 
-MODULES = {
-    2: torch.nn.BatchNorm1d,
-    3: torch.nn.BatchNorm1d,
-    4: torch.nn.BatchNorm2d,
-    5: torch.nn.BatchNorm3d,
-}
 MEMORY_FORMATS = {
     2: (torch.contiguous_format,),
     3: (torch.contiguous_format,),
@@ -35,80 +28,15 @@ MEMORY_FORMATS = {
 }
 """By the dimensions of the input. What comes in one of the formats leaves in it."""
 
-families = st.sampled_from(("integers", "dyadic", "uniform", "wide", "offset", "plateau"))
-momenta = st.sampled_from((0.1, 0.0, 1.0, 0.5)) | st.floats(0, 1)
-epsilons = st.sampled_from((1e-5, 1.0, 2.0**-10, 1e-8)) | st.floats(1e-8, 1)
-
-
-@dataclass(frozen=True)
-class BatchNormCase:
-    """A batch, the layer's parameters and statistics, and the gradient that comes back."""
-
-    input: DrawnArray
-    grad_output: DrawnArray
-    weight: DrawnArray | None
-    bias: DrawnArray | None
-    running: tuple[DrawnArray, DrawnArray] | None  # mean, and the variance but for its sign
-    training: bool
-    momentum: float
-    eps: float
-    mixed: bool  # everything that has one number per channel is float32
-    frozen: tuple[str, ...]
-
-    @property
-    def of_batch(self) -> bool:
-        """Whether the batch's own statistics normalise it."""
-        return self.training or self.running is None
-
-
-@st.composite
-def shapes(draw: st.DrawFn) -> tuple[int, ...]:
-    """(N, C, *positions), at most 4096 numbers; rows or positions may be none."""
-    channels = draw(sides(at_least=1, at_most=65))
-    shape: tuple[int, ...] = (draw(sides(at_most=257)), channels)
-    for _ in range(draw(st.integers(0, 3))):
-        shape += (draw(sides(at_most=4096 // max(1, math.prod(shape)))),)
-    return shape
-
-
-@st.composite
-def vectors(draw: st.DrawFn, channels: int) -> DrawnArray:
-    """A finite number for each channel, in memory that may be written to."""
-    family = draw(st.sampled_from(("integers", "dyadic", "uniform", "wide")))
-    layout = draw(st.sampled_from(("contiguous", "contiguous", "strided")))
-    return draw(arrays((channels,), family, layout, special=False))
-
-
-@st.composite
-def batch_norm_cases(draw: st.DrawFn) -> BatchNormCase:
-    shape = draw(shapes())
-    channels = vectors(shape[1])
-    running = draw(st.none() | st.tuples(channels, channels))
-    training = draw(st.booleans())
-    if values_per_channel(np.empty(shape)) == 1:  # cannot be trained on
-        running, training = draw(st.tuples(channels, channels)), False
-    return BatchNormCase(
-        input=draw(arrays(shape, draw(families))),
-        grad_output=draw(arrays(shape, draw(families))),
-        weight=draw(st.none() | channels),
-        bias=draw(st.none() | channels),
-        running=running,
-        training=training,
-        momentum=draw(momenta),
-        eps=draw(epsilons),
-        mixed=draw(st.booleans()),
-        frozen=draw(st.sampled_from(((), (), ("input",), ("weight",), ("bias", "weight")))),
-    )
-
 
 @given(case=batch_norm_cases())
 def test_batch_norm_its_gradients_and_its_statistics_equal_the_reference(
     targets: Targets, case: BatchNormCase
 ) -> None:
     x, g = (LAYOUTS[d.layout](torch.zeros(d.shape)) for d in (case.input, case.grad_output))
-    vectors = [v for v in (case.weight, case.bias, *(case.running or ())) if v]
-    dense = is_dense(x) and all(v.layout == "contiguous" for v in vectors)
-    mixed = case.mixed and vectors  # with none there is nothing in float32
+    present = [v for v in (case.weight, case.bias, *(case.running or ())) if v]
+    dense = is_dense(x) and all(v.layout == "contiguous" for v in present)
+    mixed = case.mixed and present  # with none there is nothing in float32
     for dtype, paths in targets.by_dtype(*DOORS):
         half = FORMATS[dtype].precision < 24
         params = "float32" if mixed and half else dtype
@@ -229,3 +157,34 @@ def test_half_type_batch_norm_on_the_cpu_subtracts_a_rounded_mean(
                 expected = kernels.output(x, mean, var, None, None, eps=case.eps)
                 y = F.batch_norm(case.input.tensor(target), None, None, training=True, eps=case.eps)
                 check("batch_norm rounded mean", "output", target, y, expected)
+
+
+@pytest.mark.parametrize("dims", MODULES)
+def test_one_value_per_channel_is_refused_in_training(dims: int) -> None:
+    input = torch.ones(1, 3, *(1,) * (dims - 2))
+    for call in (MODULES[dims](3), partial(F.batch_norm, running_mean=None, running_var=None)):
+        options = {} if isinstance(call, torch.nn.Module) else {"training": True}
+        with pytest.raises(ValueError, match="Expected more than 1 value per channel"):
+            call(input, **options)
+
+
+@pytest.mark.parametrize("dims", MODULES)
+def test_a_module_refuses_inputs_of_other_dimensions(dims: int) -> None:
+    for other in {1, *MODULES} - {d for d in MODULES if MODULES[d] is MODULES[dims]}:
+        with pytest.raises(ValueError, match=rf"got {other}D input"):
+            MODULES[dims](2)(torch.ones((2,) * other))
+
+
+@pytest.mark.parametrize(("eps", "training"), [(0.0, True), (-1e-5, True), (-1e-5, False)])
+def test_an_eps_that_may_divide_by_zero_is_refused(eps: float, training: bool) -> None:
+    mean, var = torch.zeros(2), torch.ones(2)
+    with pytest.raises(ValueError, match="eps must be"):
+        F.batch_norm(torch.ones(3, 2), mean, var, training=training, eps=eps)
+
+
+def test_statistics_that_do_not_fit_are_refused() -> None:
+    input, three = torch.ones(4, 2), torch.ones(3)
+    with pytest.raises(RuntimeError, match="running_mean must be defined in evaluation mode"):
+        F.batch_norm(input, None, None)
+    with pytest.raises(RuntimeError, match="running_mean should contain 2 elements not 3"):
+        F.batch_norm(input, three, three)
