@@ -28,6 +28,8 @@ MEMORY_FORMATS = {
 }
 """By the dimensions of the input. What comes in one of the formats leaves in it."""
 
+NO_STATISTICS: dict[str, Any] = {"running_mean": None, "running_var": None, "training": True}
+
 
 @given(case=batch_norm_cases())
 def test_batch_norm_its_gradients_and_its_statistics_equal_the_reference(
@@ -162,10 +164,9 @@ def test_half_type_batch_norm_on_the_cpu_subtracts_a_rounded_mean(
 @pytest.mark.parametrize("dims", MODULES)
 def test_one_value_per_channel_is_refused_in_training(dims: int) -> None:
     input = torch.ones(1, 3, *(1,) * (dims - 2))
-    for call in (MODULES[dims](3), partial(F.batch_norm, running_mean=None, running_var=None)):
-        options = {} if isinstance(call, torch.nn.Module) else {"training": True}
+    for call in (MODULES[dims](3), partial(F.batch_norm, **NO_STATISTICS)):
         with pytest.raises(ValueError, match="Expected more than 1 value per channel"):
-            call(input, **options)
+            call(input)
 
 
 @pytest.mark.parametrize("dims", MODULES)
