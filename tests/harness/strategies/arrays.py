@@ -53,8 +53,12 @@ def arrays(
     shape: tuple[int, ...],
     family: str,
     layout: str | None = None,
-    special: bool = True,
+    special: float = 1 / 8,
 ) -> DrawnArray:
-    """An array of a shape, its numbers from a family, in a drawn layout unless one is given."""
+    """An array of a shape, its numbers from a family, in a drawn layout unless one is given.
+
+    A share `special` of the arrays has special values: zeros, infinities, NaN. In a sum they say
+    little about anything else, so they are rare where sums are.
+    """
     numbers = draw(values(math.prod(shape), family, special))
     return DrawnArray(shape, numbers, layout or draw(layouts))
