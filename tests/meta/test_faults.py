@@ -22,6 +22,10 @@ FILES = {
         "tests/losses/test_cross_entropy.py",
         "tests/second_order/test_cross_entropy.py",
     ],
+    "batch_norm": ["tests/layers/test_batch_norm.py"],
+    "batch_norm module": ["tests/layers/test_batch_norm_history.py"],
+    "dropout": ["tests/layers/test_dropout.py"],
+    "dropout2d": ["tests/layers/test_dropout.py"],
     "sgd": ["tests/optimizers/test_sgd.py"],
     "adam": ["tests/optimizers/test_adam.py"],
     "adamw": ["tests/optimizers/test_adam.py", "-k", "adamw"],
@@ -81,4 +85,6 @@ def test_a_fault_is_found_and_shrunk(found: dict[str, "Future[Run]"], fault: str
 def test_each_required_kind_of_fault_is_there() -> None:
     required = [fault.component for fault in FAULTS.values() if fault.required]
     first_order = ["linear", "linear", "relu", "cross_entropy", "sgd", "adam", "adamw"]
-    assert required == [*first_order, "relu", "cross_entropy"]
+    assert sorted(required) == sorted(
+        [*first_order, "relu", "cross_entropy", *3 * ["batch_norm"], "dropout"]
+    )

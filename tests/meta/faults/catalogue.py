@@ -40,10 +40,17 @@ PLACES: dict[str, tuple[Any, str]] = {
     "linear": (F, "linear"),
     "relu": (F, "relu"),
     "cross_entropy": (F, "cross_entropy"),
+    "batch_norm": (F, "batch_norm"),
+    "batch_norm module": (torch.nn.BatchNorm1d, "forward"),
+    "dropout": (F, "dropout"),
+    "dropout2d": (F, "dropout2d"),
     "sgd": (torch.optim.SGD, "step"),
     "adam": (torch.optim.Adam, "step"),
     "adamw": (torch.optim.AdamW, "step"),
 }
+
+
+STATEFUL = ("batch_norm", "dropout", "dropout2d")  # must not be computed a second time
 
 
 def fault(
@@ -61,7 +68,7 @@ def fault(
             owner, name = PLACES[component]
             patch.setattr(owner, name, spoil(getattr(owner, name)))
 
-        name = f"{component}-{spoil.__name__.replace('_', '-')}".replace("cross_", "cross-")
+        name = f"{component}-{spoil.__name__}".replace("_", "-").replace(" ", "-")
         story = (spoil.__doc__ or "").strip()
         pattern = message.format(component=component, output=output, dtype=dtype)
         assert name not in FAULTS
@@ -437,12 +444,21 @@ def decay_after_the_step(sound: Function) -> Function:
 # The control
 
 
+def unchanged(sound: Function) -> Function:
+    def call(*args: Any, **options: Any) -> Any:
+        return sound(*args, **options)
+
+    return call
+
+
 def inject_control(patch: pytest.MonkeyPatch) -> None:
     """Wrap everything as the faults do, and change nothing."""
     for component, (owner, name) in PLACES.items():
         sound = getattr(owner, name)
-        if owner is F:
+        if owner is F and component not in STATEFUL:
             wrapped = altered(sound, lambda grads, grad_output, inputs: grads)
+        elif name != "step":
+            wrapped = unchanged(sound)
         else:
             wrapped = around(lambda self: setting(self, lr=lambda group: group["lr"]))(sound)
         patch.setattr(owner, name, wrapped)

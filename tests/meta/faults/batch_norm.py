@@ -1,0 +1,153 @@
+"""Faults of BatchNorm, written out in torch's own operations where a kernel has no handle."""
+
+from typing import Any
+
+import torch
+
+from tests.meta.faults.catalogue import Function, fault
+
+Tensor = torch.Tensor
+
+
+def axes(x: Tensor) -> list[int]:
+    return [0, *range(2, x.dim())]
+
+
+def beside(vector: Tensor | None, x: Tensor, absent: float = 0.0) -> Any:
+    return absent if vector is None else vector.reshape(1, -1, *(1,) * (x.dim() - 2))
+
+
+def formula(x: Tensor, mean: Any, var: Any, weight: Any, bias: Any, eps: float) -> Tensor:
+    normal = (x - beside(mean, x)) / (beside(var, x) + eps).sqrt()
+    return normal * beside(weight, x, 1.0) + beside(bias, x)
+
+
+def trains(x: Tensor, training: bool) -> bool:
+    return training and x.numel() > 0
+
+
+def by_position(function: Function) -> Function:
+    """F.batch_norm with all of its arguments in their places."""
+
+    def call(
+        input: Tensor,
+        running_mean: Any,
+        running_var: Any,
+        weight: Any = None,
+        bias: Any = None,
+        training: bool = False,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+    ) -> Tensor:
+        return function(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+    return call
+
+
+@fault("batch_norm", "running_var", elements=8)
+def running_variance_biased(sound: Function) -> Function:
+    """The running variance follows the biased one."""
+
+    def function(
+        x: Tensor, mean: Any, var: Any, weight: Any, bias: Any, training: bool, *args: Any
+    ) -> Tensor:
+        if not trains(x, training) or var is None:
+            return sound(x, mean, var, weight, bias, training, *args)
+        n = x.numel() // x.shape[1]
+        sound(x.detach() * ((n - 1) / n) ** 0.5, mean.clone(), var, None, None, True, *args)
+        return sound(x, mean, var.clone(), weight, bias, training, *args)
+
+    return by_position(function)
+
+
+@fault("batch_norm", "(output|grad_input)", elements=256, required=True)
+def normalised_by_the_unbiased_variance(sound: Function) -> Function:
+    """The batch is divided by its unbiased standard deviation."""
+
+    def function(
+        x: Tensor, mean: Any, var: Any, weight: Any, bias: Any, training: bool, *args: Any
+    ) -> Tensor:
+        if not trains(x, training):
+            return sound(x, mean, var, weight, bias, training, *args)
+        sound(x.detach(), mean, var, weight, bias, training, *args)
+        return formula(x, x.mean(axes(x)), x.var(axes(x)), weight, bias, args[1])
+
+    return by_position(function)
+
+
+@fault("batch_norm", "grad_input", elements=64, required=True)
+def mean_held_in_the_backward(sound: Function) -> Function:
+    """The gradient takes the batch's mean for a constant."""
+
+    def function(
+        x: Tensor, mean: Any, var: Any, weight: Any, bias: Any, training: bool, *args: Any
+    ) -> Tensor:
+        output = sound(x, mean, var, weight, bias, training, *args)
+        if not trains(x, training):
+            return output
+        center = x.mean(axes(x)).detach()
+        variance = ((x - beside(center, x)) ** 2).mean(axes(x))
+        other = formula(x, center, variance, weight, bias, args[1])
+        return output.detach() + (other - other.detach())
+
+    return by_position(function)
+
+
+@fault("batch_norm", "output", required=True)
+def evaluated_by_the_batch(sound: Function) -> Function:
+    """Evaluation normalises with the batch's own statistics."""
+
+    def function(
+        x: Tensor, mean: Any, var: Any, weight: Any, bias: Any, training: bool, *args: Any
+    ) -> Tensor:
+        if training or x.numel() <= x.shape[1]:
+            return sound(x, mean, var, weight, bias, training, *args)
+        return sound(x, None, None, weight, bias, True, *args)
+
+    return by_position(function)
+
+
+@fault("batch_norm", "(output|grad_input)", elements=64)
+def variance_by_the_mean_square(sound: Function) -> Function:
+    """A corner: var = E[x^2] - E[x]^2, in float32, right until the mean is large."""
+
+    def function(
+        x: Tensor, mean: Any, var: Any, weight: Any, bias: Any, training: bool, *args: Any
+    ) -> Tensor:
+        if not trains(x, training):
+            return sound(x, mean, var, weight, bias, training, *args)
+        sound(x.detach(), mean, var, weight, bias, training, *args)
+        center = x.mean(axes(x))
+        cancelled = ((x**2).mean(axes(x)) - center**2).clamp(min=0)
+        return formula(x, center, cancelled, weight, bias, args[1])
+
+    return by_position(function)
+
+
+@fault("batch_norm", "running_(mean|var)", elements=64)
+def empty_batch_counted(sound: Function) -> Function:
+    """A corner: an empty batch pulls the running statistics towards 0."""
+
+    def function(
+        x: Tensor, mean: Any, var: Any, weight: Any, bias: Any, training: bool, *args: Any
+    ) -> Tensor:
+        if training and x.numel() == 0 and mean is not None:
+            mean.mul_(1 - args[0])
+            var.mul_(1 - args[0])
+        return sound(x, mean, var, weight, bias, training, *args)
+
+    return by_position(function)
+
+
+@fault("batch_norm module", "running_(mean|var)", elements=8, message="batch_norm: {output} on cpu")
+def no_momentum_taken_for_a_tenth(sound: Function) -> Function:
+    """A module with momentum=None averages as with 0.1."""
+
+    def forward(self: Any, input: Tensor) -> Tensor:
+        momentum, self.momentum = self.momentum, self.momentum or 0.1
+        try:
+            return sound(self, input)
+        finally:
+            self.momentum = momentum
+
+    return forward

@@ -1,0 +1,60 @@
+"""Faults of dropout."""
+
+from typing import Any
+
+import torch
+
+from tests.meta.faults.catalogue import Function, fault
+
+Tensor = torch.Tensor
+
+
+@fault("dropout", "(output|grad_input)", required=True)
+def not_scaled(sound: Function) -> Function:
+    """What is kept is not divided by the probability to be kept."""
+
+    def function(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        output = sound(x, p, training, inplace)
+        return output * (1 - p) if training else output
+
+    return function
+
+
+@fault("dropout", "grad_input")
+def gradient_not_scaled(sound: Function) -> Function:
+    """The gradient is passed on where the mask is 1, but not scaled."""
+
+    def function(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        output = sound(x, p, training, inplace)
+        scaled = output * (1 - p) if training else output
+        return scaled + (output - scaled).detach()
+
+    return function
+
+
+@fault("dropout", "(rows|output|grad_input)")
+def one_mask_for_every_row(sound: Function) -> Function:
+    """A corner of batches: the first row's mask is used for all of them."""
+
+    def function(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        if x.dim() < 2 or not len(x):
+            return sound(x, p, training, inplace)
+        return x * sound(torch.ones_like(x[:1]), p, training, inplace)
+
+    return function
+
+
+@fault("dropout", "(output|grad_input)")
+def everything_dropped_is_kept(sound: Function) -> Function:
+    """A corner: p = 1 is taken for p = 0."""
+    return lambda x, p=0.5, *args, **options: sound(x, 0.0 if p == 1 else p, *args, **options)
+
+
+@fault("dropout2d", "(output|grad_input)", elements=16)
+def positions_dropped_one_by_one(sound: Function) -> Function:
+    """Numbers are dropped instead of channels."""
+
+    def function(x: Tensor, *args: Any, **options: Any) -> Tensor:
+        return torch.nn.functional.dropout(x, *args, **options)
+
+    return function
