@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from reference.batch_norm import (
+    all_but_channels,
     batch_norm,
     batch_norm_backward,
     batch_statistics,
@@ -38,8 +39,12 @@ class Kernels:
     rounds_mean: bool = True  # whether the rounding of a batch's mean to the half type is admitted
 
     @property
+    def on_cpu(self) -> bool:
+        return torch.device(self.device).type == "cpu"
+
+    @property
     def half_throughout(self) -> bool:
-        return torch.device(self.device).type == "cpu" and FORMATS[self.params].precision < 24
+        return self.on_cpu and FORMATS[self.params].precision < 24
 
     @property
     def stores(self) -> tuple[Any, ...]:
@@ -52,11 +57,20 @@ class Kernels:
     def statistics(self, input: Any) -> Any:
         """Mean and variance of a batch, as they are handed on."""
         kernel, count = Rounding.kernel(self.dtype), max(values_per_channel(input), 1)
-        mean, var = batch_statistics(self.array(input))
+        x = self.array(input)
+        if not self.on_cpu:  # nothing is exact, for the mean need not come from a sum
+            x = Rounded(kernel, x.value, x.closed_bound)
+        mean: Any
+        mean, var = batch_statistics(x)
+        if not self.on_cpu:
+            mean = Rounded(kernel, mean.value, mean.bound + corrected(kernel, x, count))
         if self.half_throughout and self.rounds_mean:
             mean, var = with_stored_mean(kernel, mean, var, count)
-        if self.half_throughout and self.dtype == "bfloat16":  # as float16 it would overflow
-            var = kernel.array(kernel.stored(var * count)) / count
+        if self.half_throughout and self.dtype == "bfloat16":
+            # The sum of squares is stored, too, and divided in bfloat16; in float16 it might
+            # overflow, and stays in float32.
+            op_by_op = Rounding.op_by_op(self.dtype)
+            var = op_by_op.array(op_by_op.stored(var * count)) / count
         return mean, var
 
     def running(self, before: Any, batch: Any, **options: Any) -> Any:
@@ -108,6 +122,17 @@ class Kernels:
 
 def read(rounding: Rounding, *arrays: Any) -> Any:
     return [None if x is None else rounding.array(x) for x in arrays]
+
+
+def corrected(kernel: Rounding, x: Any, count: int) -> np.ndarray:
+    """How far a mean may be off that each value, or each half of the values, corrects in its turn.
+
+    The k-th of n corrections is u times the mean so far, the distance to it and their quotient off,
+    and later ones leave k/n of that: together less than n + 4 roundings of the mean of |x|.
+    """
+    with np.errstate(all="ignore"):
+        mean = x.absolute.sum(axis=all_but_channels(x)) / count
+    return (count + 4) * kernel.compute.unit * mean
 
 
 def with_stored_mean(kernel: Rounding, mean: Any, var: Any, count: int) -> tuple[Any, Any]:
