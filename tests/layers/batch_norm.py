@@ -99,7 +99,7 @@ class Kernels:
         scale = inverse_std(var, eps) if w is None else inverse_std(var, eps) * w
 
         def largest(z: Any) -> Any:
-            return kernel.array(np.abs(z.value) + z.closed_bound)
+            return Rounded(kernel, np.abs(z.value) + z.closed_bound, last_bit=z.last_bit)
 
         with np.errstate(all="ignore"):
             a: Any = per_channel(largest(scale), x)
