@@ -1,6 +1,6 @@
 """The verdict on one result of torch: compare, record, and raise where it deviates."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -35,13 +35,20 @@ def check(
     fmt = FORMATS[target.dtype]
     comparison = Comparison.of(got, expected, fmt)
     tally = RECORD.tally((target.device, component, target.path, output), target.dtype)
-    deviates = bool(comparison.wrong.any())
+    wrong = bool(comparison.wrong.any())
     for known in ledger():
         if known.covers(component, output, target, actual):
-            RECORD.replayed(known.id, not deviates, deviates)
-            if deviates:
+            RECORD.replayed(known.id, not wrong, wrong)
+            if wrong:
                 tally.add(Tally(examples=1, elements=comparison.got.size, known=1))
                 return
     tally.add(comparison.tally())
-    if deviates:
+    if wrong:
         raise Deviation(f"{where} deviates from the reference\n{comparison.explain()}")
+
+
+def deviates(component: str, output: str, target: Target, what: str) -> NoReturn:
+    """Count and raise a deviation that is no matter of numbers."""
+    tally = RECORD.tally((target.device, component, target.path, output), target.dtype)
+    tally.add(Tally(examples=1, deviations=1))
+    raise Deviation(f"{component}: {output} on {target} {what}")

@@ -1,129 +1,322 @@
-"""A short history of an optimizer: some parameters, some steps, on torch and on the reference."""
+"""Histories of an optimizer: parameters in groups, and a list of what happens to them.
+
+A history is drawn as a value, not lived rule by rule: so one history runs on every path and dtype
+against few evaluations of the reference, shrinks as a list does, and prints as torch code.
+"""
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import torch
 from hypothesis import strategies as st
+from hypothesis.vendor.pretty import RepresentationPrinter
 
-from tests.harness.rounding import Rounding
+from tests.harness.formats import FORMATS
 from tests.harness.strategies.arrays import DrawnArray, arrays
+from tests.harness.strategies.hyperparameters import learning_rates, weight_decays
+from tests.harness.strategies.layouts import LAYOUTS
 from tests.harness.strategies.shapes import shapes
 from tests.harness.strategies.values import families
-from tests.harness.targets import Target, Targets
-from tests.harness.verdict import check
 
-PATHS = {
-    "for-loop": {"foreach": False, "fused": False},
-    "foreach": {"foreach": True, "fused": False},
-    "fused": {"foreach": False, "fused": True},
-}
-
-State = dict[str, Any]  # "param" and the optimizer's buffers, all parameters in one vector
-ReferenceStep = Callable[[State, Any, int], State]  # state, gradient, number of the step
+Options = dict[str, Any]
+Piece = tuple[slice, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
+class Parameter:
+    """One parameter; a complex one is, to the reference, an array of pairs."""
+
+    shape: tuple[int, ...]
+    layout: str = "contiguous"
+    grad_layout: str = "contiguous"
+    is_complex: bool = False
+
+    @property
+    def real_shape(self) -> tuple[int, ...]:
+        return (*self.shape, 2) if self.is_complex else self.shape
+
+
+GRADIENTS = ("normal", "zeros", "sparse", "tiny", "huge", "non-finite")
+
+
+@dataclass(frozen=True)
+class Step:
+    """Gradients, then `step`. They are None for the parameters that are `missing`."""
+
+    grads: DrawnArray  # one vector for all parameters
+    kind: str = "normal"
+    missing: frozenset[int] = frozenset()
+    zero_grad: str = "to None"  # or "to zeros": the gradient is then added to what is there
+    twice: bool = False  # accumulated: the same gradient again
+    clip: float | None = None  # by value
+    closure: bool = False
+
+
+@dataclass(frozen=True)
+class Change:
+    """An option of a group set between steps."""
+
+    group: int
+    option: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A real scheduler halves every group's lr."""
+
+
+@dataclass(frozen=True)
+class AddGroup:
+    """The last group joins only now."""
+
+
+@dataclass(frozen=True)
+class Reload:
+    """state_dict, torch.save, torch.load, and on with a new optimizer."""
+
+    swap: bool  # between the for-loop and the foreach path
+
+
+@dataclass(frozen=True)
+class Copy:
+    """copy.deepcopy, and on with the copy and its parameters."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """From now on hooks count the steps, before and after."""
+
+
+Event = Step | Change | Schedule | AddGroup | Reload | Copy | Hooks
+
+
+@dataclass(frozen=True, repr=False)
 class History:
     """All parameters lie in one vector, and so do their gradients at each step.
 
     An optimizer works on each element by itself, so one evaluation of the reference serves all.
     """
 
-    shapes: tuple[tuple[int, ...], ...]
-    params: DrawnArray
-    grads: tuple[DrawnArray, ...]
+    parameters: tuple[Parameter, ...]
+    groups: tuple[tuple[int, Options], ...]  # how many of the parameters, and their options
+    start: DrawnArray
+    events: tuple[Event, ...]
+    mixed: bool = False  # dtypes in one group
+    lr_as_tensor: bool = False
 
     @property
-    def pieces(self) -> list[tuple[slice, tuple[int, ...]]]:
-        """Where each parameter lies in the vector, and its shape."""
-        ends = np.cumsum([0, *(math.prod(shape) for shape in self.shapes)])
-        return [
-            (slice(begin, end), shape)
-            for (begin, end), shape in zip(pairwise(ends), self.shapes, strict=True)
-        ]
+    def pieces(self) -> list[Piece]:
+        """Where each parameter lies in the vector, and its shape there."""
+        shapes = [parameter.real_shape for parameter in self.parameters]
+        ends = np.cumsum([0, *map(math.prod, shapes)])
+        return [(slice(*ends), shape) for ends, shape in zip(pairwise(ends), shapes, strict=True)]
+
+    @property
+    def group_of(self) -> list[int]:
+        return [g for g, (size, _) in enumerate(self.groups) for _ in range(size)]
+
+    @property
+    def joins_late(self) -> bool:
+        return any(isinstance(event, AddGroup) for event in self.events)
+
+    def grads(self, step: Step, dtype: str) -> np.ndarray:
+        """The numbers that a dtype makes of a step's gradients, before they are accumulated."""
+        fmt = FORMATS[dtype]
+        numbers = step.grads.numbers(dtype).copy()
+        if step.kind == "zeros":
+            numbers[:] = 0
+        elif step.kind == "sparse":
+            numbers[np.arange(numbers.size) % 3 > 0] = 0
+        elif step.kind in {"tiny", "huge"}:
+            exponent = fmt.max_exponent // 3
+            with np.errstate(over="ignore"):
+                scaled = np.ldexp(numbers, exponent if step.kind == "huge" else -exponent)
+            numbers = np.clip(fmt.round(scaled), -fmt.max / 2, fmt.max / 2)
+        for parameter, (where, shape) in zip(self.parameters, self.pieces, strict=True):
+            piece = numbers[where].reshape(shape)
+            if parameter.grad_layout == "expanded" and parameter.shape and piece.size:
+                numbers[where] = np.broadcast_to(piece[:1], shape).ravel()
+            elif step.kind == "non-finite" and not parameter.is_complex and piece.size:
+                numbers[where.start] = np.nan
+        return numbers + 0.0 if step.zero_grad == "to zeros" else numbers
+
+    def accumulated(self, step: Step, dtype: str) -> np.ndarray:
+        """The gradients that `step` sees: all that is done to them is exact."""
+        numbers = self.grads(step, dtype) * (2 if step.twice else 1)
+        if step.clip is not None:
+            for parameter, (where, _) in zip(self.parameters, self.pieces, strict=True):
+                if not parameter.is_complex:  # they have no order
+                    numbers[where] = np.clip(numbers[where], -step.clip, step.clip)
+        return numbers
+
+    def features(self) -> set[str]:
+        """What occurs in this history, by name: for the count of how often each does."""
+        found = {f"layout {p.layout}" for p in self.parameters}
+        found |= {f"gradient layout {p.grad_layout}" for p in self.parameters}
+        found |= {"complex" for p in self.parameters if p.is_complex}
+        found |= {"0-d" for p in self.parameters if p.shape == ()}
+        empty = [math.prod(p.shape) == 0 for p in self.parameters]
+        if any(empty) and not all(empty):
+            found |= {"empty first"} if empty[0] else set()
+            found |= {"empty last"} if empty[-1] else set()
+            found |= {"empty in the middle"} if any(empty[1:-1]) else set()
+        found |= {name for name in ("mixed", "lr_as_tensor") if getattr(self, name)}
+        found |= {"two groups"} if len(self.groups) > 1 else set()
+        for _, options in self.groups:
+            found |= {f"{name} {'on' if value else 'off'}" for name, value in options.items()}
+        for event in self.events:
+            found.add(type(event).__name__)
+            if isinstance(event, Step):
+                found |= {f"{event.kind} gradients", f"zero_grad {event.zero_grad}"}
+                found |= {"gradient None"} if event.missing else set()
+                found |= {n for n in ("twice", "clip", "closure") if getattr(event, n)}
+            elif isinstance(event, Change):
+                found.add(f"change {event.option}")
+            elif isinstance(event, Reload) and event.swap:
+                found.add("reload on another path")
+        return found
+
+    def __repr__(self) -> str:
+        return f"<{len(self.events)} events from {self.start!r}; its torch code is below>"
+
+    def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
+        printer.text(repr(self))
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> History:
-    """One to three parameters, 0-d and empty ones included, and one to four steps."""
-    drawn = draw(st.lists(shapes(max_dims=3, max_elements=257), min_size=1, max_size=3))
-    size = (sum(math.prod(shape) for shape in drawn),)
-    family = draw(families)
-    vectors = arrays(size, family, layout="contiguous", special=False)
-    grads = draw(st.lists(vectors, min_size=1, max_size=4))
-    return History(tuple(drawn), draw(vectors), tuple(grads))
+def histories(
+    draw: st.DrawFn, options: st.SearchStrategy[Options], changes: st.SearchStrategy[Any]
+) -> History:
+    """One to three parameters in one or two groups, and up to seven events among which are steps.
+
+    `changes` draws an option's name and its new value.
+    """
+    # The rare things are decided by a few dice, each a byte: draws are what a history costs.
+    dice = draw(st.binary(min_size=8, max_size=8))
+    drawn = draw(st.lists(shapes(max_dims=4, max_elements=129), min_size=1, max_size=3))
+    # NaN in the gaps and strides of zero are no places for a parameter that is written in place.
+    writable = [name for name in LAYOUTS if name != "expanded"]
+    parameters = tuple(
+        Parameter(
+            shape,
+            writable[die // 6 % 5 if die >= 100 else 0],
+            tuple(LAYOUTS)[die % 6 if die >= 100 else 0],
+            is_complex=die % 7 == 6,
+        )
+        for shape, die in zip(drawn, dice[:3], strict=False)
+    )
+    common = draw(options)
+    sizes = [len(parameters)]
+    if len(parameters) > 1 and dice[3] % 3 == 2:
+        sizes = [1, len(parameters) - 1]
+    groups = [(sizes[0], common)]
+    if len(sizes) > 1:
+        own = {"lr": draw(learning_rates), "weight_decay": draw(weight_decays)}
+        groups.append((sizes[1], {**common, **own}))
+    size = (sum(math.prod(parameter.real_shape) for parameter in parameters),)
+    vectors = arrays(size, draw(families), layout="contiguous", special=False)
+    start = draw(vectors)
+
+    events = [
+        event(draw, die, vectors, len(groups), len(parameters), changes)
+        for die in draw(st.lists(st.integers(0, 255), min_size=1, max_size=7))
+    ]
+    if len(groups) > 1 and dice[4] % 2:
+        events.insert(dice[5] % (len(events) + 1), AddGroup())
+    if not any(isinstance(event, Step) for event in events):
+        events.append(Step(draw(vectors)))
+    return History(
+        parameters, tuple(groups), start, tuple(events), dice[6] % 3 == 2, dice[7] % 4 == 3
+    )
 
 
-def verify(
-    component: str,
-    targets: Targets,
-    history: History,
-    optimizer: Callable[..., torch.optim.Optimizer],
-    reference_step: ReferenceStep,
-) -> None:
-    """Let torch and the reference live through the history; they must agree after every step."""
-    for dtype, paths in targets.by_dtype(*PATHS):
-        # In half types the for-loop and foreach paths store after each operation; a fused kernel
-        # computes the whole step in float32. In float32 and float64 there is no difference.
-        by_rounding: dict[Rounding, list[Target]] = {}
-        for target in paths:
-            fused = target.path == "fused"
-            rounding = Rounding.kernel(dtype) if fused else Rounding.op_by_op(dtype)
-            by_rounding.setdefault(rounding, []).append(target)
-        for rounding, sharing in by_rounding.items():
-            expected = list(reference_history(rounding, history, reference_step, dtype))
-            for target in sharing:
-                run = torch_history(target, history, optimizer)
-                for step, (states, want) in enumerate(zip(run, expected, strict=True), start=1):
-                    compare(component, target, history, states, want, step)
+def event(
+    draw: st.DrawFn,
+    die: int,
+    vectors: st.SearchStrategy[DrawnArray],
+    groups: int,
+    parameters: int,
+    changes: st.SearchStrategy[Any],
+) -> Event:
+    """Mostly steps; every other event is one in twenty or so."""
+    if die < 170:
+        rare = draw(st.binary(min_size=4, max_size=4)) if die >= 85 else bytes(4)
+        return Step(
+            draw(vectors),
+            GRADIENTS[rare[0] % 6],
+            frozenset(i for i in range(parameters) if rare[1] >> i & 1 and rare[1] >= 128),
+            "to zeros" if rare[2] % 2 else "to None",
+            twice=rare[2] % 8 >= 6,
+            clip=2.0 if rare[3] % 4 == 3 else None,
+            closure=rare[3] % 16 >= 12,
+        )
+    if die < 190:
+        option, value = draw(changes)
+        return Change(die % groups, option, value)
+    if die < 205:
+        return Schedule()
+    if die < 230:
+        return Reload(swap=die % 2 == 1)
+    return Copy() if die < 243 else Hooks()
 
 
-def reference_history(
-    rounding: Rounding, history: History, reference_step: ReferenceStep, dtype: str
-) -> Iterable[State]:
-    state = {"param": rounding.array(history.params.numbers(dtype))}
-    for number, grad in enumerate(history.grads, start=1):
-        after = reference_step(state, rounding.array(grad.numbers(dtype)), number)
-        state = {name: rounding.stored(x) for name, x in after.items()}
-        yield state
+@dataclass(frozen=True)
+class Update:
+    """What one step does to the parameters that have the same options and the same past."""
+
+    group: int
+    where: np.ndarray | None  # the elements; None for all of them
+    options: Options
+    step: int
+    first: bool  # no momentum buffer yet
 
 
-def torch_history(
-    target: Target, history: History, optimizer: Callable[..., torch.optim.Optimizer]
-) -> Iterable[list[dict[str, torch.Tensor]]]:
-    def split(vector: torch.Tensor) -> list[torch.Tensor]:
-        return [vector[where].reshape(shape).clone() for where, shape in history.pieces]
+@dataclass
+class Moment:
+    """The structure of an optimizer after an event: what holds on every path and in every dtype."""
 
-    params = [p.requires_grad_() for p in split(history.params.tensor(target))]
-    opt = optimizer(params, **PATHS[target.path])
-    for drawn in history.grads:
-        grads = split(drawn.tensor(target))
-        for param, grad in zip(params, grads, strict=True):
-            param.grad = grad.clone()
-        opt.step()
-        for param, grad in zip(params, grads, strict=True):
-            assert param.grad is not None
-            untouched = torch.equal(param.grad, grad)
-            assert untouched, f"{target}: step() changed a gradient: {grad} became {param.grad}"
-        yield [{"param": param, **opt.state[param]} for param in params]
+    options: list[Options]
+    joined: int  # groups that are there
+    steps: list[int]  # of each parameter
+    buffers: list[bool]  # whether each parameter has a momentum buffer
+    updates: list[Update] = field(default_factory=list)
 
 
-def compare(
-    component: str,
-    target: Target,
-    history: History,
-    states: list[dict[str, Any]],
-    expected: State,
-    step: int,
-) -> None:
-    for state, (where, shape) in zip(states, history.pieces, strict=True):
-        for name, vector in expected.items():
-            check(component, name, target, state.get(name), vector[where].reshape(*shape))
-        if "step" in state:
-            count = float(state["step"])
-            assert count == step, f"{component} on {target}: step is {count} after {step} steps"
+def moments(history: History) -> list[Moment]:
+    """The structure after each event."""
+    options = [dict(given) for _, given in history.groups]
+    joined = len(options) - history.joins_late
+    count = len(history.parameters)
+    steps, buffers, found = [0] * count, [False] * count, []
+    for event in history.events:
+        updates = []
+        match event:
+            case Change(group, option, value):
+                options[group][option] = value
+            case Schedule():
+                for present in options[:joined]:
+                    present["lr"] = present["lr"] * 0.5
+            case AddGroup():
+                joined = len(options)
+            case Step():
+                alike: dict[Any, list[int]] = {}
+                for i, g in enumerate(history.group_of):
+                    if g < joined and i not in event.missing:
+                        alike.setdefault((g, steps[i], buffers[i]), []).append(i)
+                for (g, step, buffered), members in alike.items():
+                    where = None
+                    if len(members) < count:
+                        where = np.zeros(history.start.shape, dtype=bool)
+                        for i in members:
+                            where[history.pieces[i][0]] = True
+                    updates.append(Update(g, where, dict(options[g]), step + 1, not buffered))
+                    for i in members:
+                        steps[i] += 1
+                        buffers[i] |= options[g].get("momentum", 0) != 0
+        found.append(
+            Moment([dict(group) for group in options], joined, [*steps], [*buffers], updates)
+        )
+    return found

@@ -1,7 +1,6 @@
-"""Adam and AdamW: the moments, their correction, and where the weight decay enters."""
+"""Adam and AdamW: the moments, their correction, their maximum, and where the decay enters."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,15 +20,28 @@ from tests.harness.strategies.hyperparameters import (
     weight_decays,
 )
 from tests.harness.targets import Targets
-from tests.optimizers.history import History, State, histories, verify
+from tests.optimizers.history import History, Update, histories
+from tests.optimizers.paths import Path
+from tests.optimizers.verify import State, verify
 
-options_of_adam = st.fixed_dictionaries(
+options_of_adamw = st.fixed_dictionaries(
     {
         "lr": learning_rates,
         "betas": st.tuples(betas, betas),
         "eps": epsilons,
         "weight_decay": weight_decays,
+        "amsgrad": st.booleans(),
+        "maximize": st.booleans(),
     }
+)
+options_of_adam = st.tuples(options_of_adamw, st.booleans()).map(
+    lambda drawn: {**drawn[0], "decoupled_weight_decay": drawn[1]}
+)
+changes = st.one_of(
+    st.tuples(st.just("lr"), learning_rates),
+    st.tuples(st.just("weight_decay"), weight_decays),
+    st.tuples(st.just("betas"), st.tuples(betas, betas)),
+    st.tuples(st.just("eps"), epsilons),
 )
 
 
@@ -44,26 +56,33 @@ def kept(beta1: float, rounding: Rounding) -> float | Rounded:
 
 
 @pytest.mark.parametrize(
-    ("component", "optimizer", "step"),
-    [("adam", torch.optim.Adam, adam_step), ("adamw", torch.optim.AdamW, adamw_step)],
+    ("component", "optimizer", "step", "options"),
+    [
+        ("adam", torch.optim.Adam, adam_step, options_of_adam),
+        ("adamw", torch.optim.AdamW, adamw_step, options_of_adamw),
+    ],
     ids=["adam", "adamw"],
 )
-@given(history=histories(), options=options_of_adam)
+@given(data=st.data())
 def test_adam_histories_equal_the_reference(
     targets: Targets,
     component: str,
-    optimizer: Callable[..., torch.optim.Optimizer],
+    optimizer: type[torch.optim.Optimizer],
     step: Callable[..., Any],
-    history: History,
-    options: dict[str, Any],
+    options: st.SearchStrategy[dict[str, Any]],
+    data: st.DataObject,
 ) -> None:
-    zeros = np.zeros(history.params.shape)
-    beta1, beta2 = options["betas"]
+    history: History = data.draw(histories(options, changes), "history")
 
-    def reference_step(state: State, grad: Any, number: int) -> State:
-        moments = (state.get(name, zeros) for name in ("exp_avg", "exp_avg_sq"))
-        tracked = {**options, "betas": (kept(beta1, grad.rounding), beta2)}
-        after = step(state["param"], grad, *moments, number, **tracked)
-        return dict(zip(("param", "exp_avg", "exp_avg_sq"), after[:3], strict=True))
+    def reference_step(state: State, grad: Any, update: Update, path: Path) -> State:
+        zeros = np.zeros(history.start.shape)
+        beta1, beta2 = update.options["betas"]
+        options = {**update.options, "betas": (kept(beta1, grad.rounding), beta2)}
+        names = ("param", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+        param, *averages = (state.get(name, zeros) for name in names)
+        number = path.step_number(update.step)
+        after = step(param, grad, *averages[:2], number, averages[2], **options)
+        found = dict(zip(names, after, strict=True))
+        return found if options["amsgrad"] else {name: found[name] for name in names[:3]}
 
-    verify(component, targets, history, partial(optimizer, **options), reference_step)
+    verify(component, targets, history, optimizer, reference_step)

@@ -1,25 +1,53 @@
-"""SGD: plain, with momentum, with weight decay."""
+"""SGD: with and without momentum, dampened, Nesterov's, with weight decay, uphill."""
 
-from functools import partial
 from typing import Any
 
 import torch
 from hypothesis import given
+from hypothesis import strategies as st
 
 from reference.sgd import sgd_step
-from tests.harness.strategies.hyperparameters import learning_rates, momenta, weight_decays
+from tests.harness.strategies.hyperparameters import (
+    dampenings,
+    learning_rates,
+    momenta,
+    weight_decays,
+)
 from tests.harness.targets import Targets
-from tests.optimizers.history import History, State, histories, verify
+from tests.optimizers.history import History, Update, histories
+from tests.optimizers.paths import Path
+from tests.optimizers.verify import State, verify
+
+options_of_sgd = st.fixed_dictionaries(
+    {
+        "lr": learning_rates,
+        "momentum": momenta,
+        "dampening": dampenings,
+        "weight_decay": weight_decays,
+        "nesterov": st.booleans(),
+        "maximize": st.booleans(),
+    }
+).map(
+    lambda options: {
+        **options,
+        "dampening": 0.0 if options["nesterov"] else options["dampening"],
+        "nesterov": options["nesterov"] and options["momentum"] > 0,
+    }
+)
+
+changes_of_sgd = st.one_of(
+    st.tuples(st.just("lr"), learning_rates),
+    st.tuples(st.just("weight_decay"), weight_decays),
+    st.tuples(st.just("momentum"), momenta.filter(lambda momentum: momentum > 0)),
+)
 
 
-@given(history=histories(), lr=learning_rates, momentum=momenta, weight_decay=weight_decays)
-def test_sgd_histories_equal_the_reference(
-    targets: Targets, history: History, lr: float, momentum: float, weight_decay: float
-) -> None:
-    options: dict[str, Any] = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+def reference_step(state: State, grad: Any, update: Update, path: Path) -> State:
+    buffer = None if update.first else state["momentum_buffer"]
+    param, buffer = sgd_step(state["param"], grad, buffer, **update.options)
+    return {"param": param} if buffer is None else {"param": param, "momentum_buffer": buffer}
 
-    def reference_step(state: State, grad: Any, number: int) -> State:
-        param, buffer = sgd_step(state["param"], grad, state.get("momentum_buffer"), **options)
-        return {"param": param} if buffer is None else {"param": param, "momentum_buffer": buffer}
 
-    verify("sgd", targets, history, partial(torch.optim.SGD, **options), reference_step)
+@given(history=histories(options_of_sgd, changes_of_sgd))
+def test_sgd_histories_equal_the_reference(targets: Targets, history: History) -> None:
+    verify("sgd", targets, history, torch.optim.SGD, reference_step)

@@ -88,7 +88,10 @@ def negative(a: Rounded) -> Rounded:
 
 @rule(np.power)
 def power(a: Rounded, exponent: Rounded) -> Rounded:
-    """A whole power of a tracked number, by so many multiplications."""
-    n, reach = int(exponent.value), np.abs(a.value) + a.closed_bound
+    """A whole power of a tracked number, by so many multiplications in the exponent's format."""
+    n, error = int(exponent.value), a.closed_bound
+    if a.rounding is not exponent.rounding:
+        error = plus(error, exponent.rounding.scalars.half_ulp(a.absolute + error))
+        a = Rounded(exponent.rounding, a.value, error)
     value = a.value**n
-    return result((a,), value, reach**n - np.abs(value), roundings=n)
+    return result((a,), value, (np.abs(a.value) + error) ** n - np.abs(value), roundings=n)

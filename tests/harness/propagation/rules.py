@@ -37,16 +37,15 @@ def result(
     infinite or NaN. Any other infinity in `value` is an overflow of float64 or a division by what
     may be zero, and admits everything.
     """
+    rounding = max(operands, key=lambda x: x.ndim).rounding  # scalars follow arrays
     finite_throughout = all_finite(value)
     if not finite_throughout:
         finite = np.isfinite(value)
         magnitude = np.where(finite, np.abs(value), 0.0) if magnitude is None else magnitude
         settled = prescribed() if prescribed else settled_by_operands(*operands)
-        settled = settled & (magnitude < operands[0].rounding.compute.overflow)
+        settled = settled & (magnitude < rounding.compute.overflow)
         error = np.where(finite, error, np.where(settled, 0.0, np.inf))
-    rounded = Rounded(
-        operands[0].rounding, value, error, magnitude, roundings, last_bit, underflows=underflows
-    )
+    rounded = Rounded(rounding, value, error, magnitude, roundings, last_bit, underflows=underflows)
     rounded.all_finite = finite_throughout
     return rounded
 

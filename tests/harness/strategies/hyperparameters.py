@@ -9,5 +9,6 @@ from hypothesis import strategies as st
 learning_rates = st.sampled_from((0.5, 0.125, 1.0, 0.1, 0.01, 1e-3, 0.0)) | st.floats(1e-5, 1.0)
 weight_decays = st.sampled_from((0.0, 0.25, 0.5, 0.1, 1e-2)) | st.floats(1e-6, 1.0)
 momenta = st.sampled_from((0.0, 0.5, 0.9, 1.0)) | st.floats(1e-3, 1.0)
+dampenings = st.sampled_from((0.0, 0.5, 0.1, 1.0)) | st.floats(0.0, 1.0)
 betas = st.sampled_from((0.9, 0.999, 0.5, 0.0)) | st.floats(0.0, 0.9999)
-epsilons = st.sampled_from((1e-8, 1e-3, 2.0**-10, 1.0)) | st.floats(1e-8, 1.0)
+epsilons = st.sampled_from((1e-8, 1e-3, 2.0**-10, 1.0, 0.0)) | st.floats(1e-8, 1.0)

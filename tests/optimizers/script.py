@@ -1,0 +1,86 @@
+"""A history as the few lines of torch code that live through it."""
+
+from typing import Any
+
+import numpy as np
+
+from tests.optimizers.history import AddGroup, Change, Copy, History, Hooks, Reload, Schedule, Step
+from tests.optimizers.paths import PATHS
+
+CLASSES = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
+
+LINES: dict[type, str] = {
+    Schedule: "torch.optim.lr_scheduler.ExponentialLR(opt, gamma=0.5).step()",
+    Reload: """torch.save(opt.state_dict(), file := io.BytesIO()); file.seek(0)
+opt = type(opt)(opt.param_groups)
+opt.load_state_dict(torch.load(file, weights_only=True))""",
+    Copy: "opt = copy.deepcopy(opt)  # and on with its parameters",
+    Hooks: "opt.register_step_post_hook(print)",
+}
+
+
+def script(component: str, history: History, path: str, dtypes: list[str]) -> str:
+    """What to paste into a Python prompt."""
+
+    def tensor(i: int, numbers: np.ndarray, layout: str) -> str:
+        where, shape = history.pieces[i]
+        piece = numbers[where]
+        values = str(piece.reshape(shape).tolist())
+        if piece.size > 16:
+            values = f"{piece[:3].tolist()} + {piece.size - 3} * [...]"
+        return laid_out(f"torch.tensor({values}, dtype=torch.{dtypes[i]})", layout, shape)
+
+    def group(g: int, options: dict[str, Any]) -> str:
+        members = [f"p{i}" for i, of in enumerate(history.group_of) if of == g]
+        given = ", ".join(f"{name!r}: {value!r}" for name, value in options.items())
+        return f"{{'params': [{', '.join(members)}], {given}}}"
+
+    flags = ", ".join(f"{name}=True" for name, on in PATHS[path].flags.items() if on)
+    flags = flags or "foreach=False"
+    lines = [f"# {component}, {path}", "import copy, io, torch", "nan = float('nan')"]
+    for i, parameter in enumerate(history.parameters):
+        start = tensor(i, history.start.numbers(dtypes[i]), parameter.layout)
+        lines.append(f"p{i} = {start}.requires_grad_({path != 'differentiable'})")
+        if parameter.is_complex:
+            lines[-1] += "  # as complex numbers, on paths that take them"
+    groups = [group(g, options) for g, (_, options) in enumerate(history.groups)]
+    joined = groups[: len(groups) - history.joins_late]
+    lines.append(f"opt = torch.optim.{CLASSES[component]}([{', '.join(joined)}], {flags})")
+    if history.lr_as_tensor:
+        lines[-1] += "  # each lr a 0-d float64 tensor, on paths that take it"
+    for event in history.events:
+        match event:
+            case Step():
+                if event.zero_grad == "to zeros":
+                    lines.append("opt.zero_grad(set_to_none=False)  # and the gradients added")
+                for i, parameter in enumerate(history.parameters):
+                    numbers = history.accumulated(event, dtypes[i])
+                    grad = tensor(i, numbers, parameter.grad_layout)
+                    lines.append(f"p{i}.grad = {'None' if i in event.missing else grad}")
+                lines.append("opt.step()")
+            case Change(g, option, value):
+                lines.append(f"opt.param_groups[{g}][{option!r}] = {value!r}")
+            case AddGroup():
+                lines.append(f"opt.add_param_group({groups[-1]})")
+            case _:
+                lines.append(LINES[type(event)])
+    return "\n".join(lines)
+
+
+def laid_out(tensor: str, layout: str, shape: tuple[int, ...]) -> str:
+    """An expression for the same numbers, lying as `tests.harness.strategies.layouts` has them."""
+    dims = len(shape)
+    backwards = f".permute({tuple(reversed(range(dims)))})"
+    match layout:
+        case "transposed" if dims > 1:
+            return f"{tensor}{backwards}.contiguous(){backwards}"
+        case "strided":
+            return f"torch.stack(2 * [{tensor}], -1)[..., 1]"
+        case "padded" if dims:
+            inside = ", ".join(dims * ["1:-1"])
+            return f"torch.nn.functional.pad({tensor}, {2 * dims * (1,)}, value=nan)[{inside}]"
+        case "expanded" if dims:
+            return f"{tensor}[:1].expand({shape})"
+        case "channels_last" if dims == 4:
+            return f"{tensor}.contiguous(memory_format=torch.channels_last)"
+    return tensor
