@@ -226,6 +226,8 @@ class Life:
                 param.grad = grad + grad
             no_order = self.history.parameters[i].is_complex
             if event.clip is not None and param.grad is not None and not no_order:
+                if is_expanded(param.grad):
+                    param.grad = param.grad.contiguous()
                 torch.nn.utils.clip_grad_value_([param], event.clip)
         self.given = [None if p.grad is None else p.grad.clone() for p in self.params]
 

@@ -1,35 +1,39 @@
 """The implementation paths of torch's optimizers, and where each of them rounds.
 
-    path            half types are stored   Python numbers meet        1 - beta^t is
-                    after                   arrays as
-    for-loop        every operation         floats, some rounded to    a float
-                                            the half type first
-    foreach         every operation         the same                   a float
-    fused           the whole step          float32                    a float
-    differentiable  every operation         the same                   a float32 tensor
-    capturable      every operation         the same                   a float32 tensor
+    path            half types are  Python numbers meet      1 - beta^t      decoupled decay
+                    stored after    arrays as                is a
+    for-loop        each operation  floats, or rounded to    float           p * (1 - lr lambda)
+                                    the half type first
+    foreach         each operation  the same                 float           p * (1 - lr lambda)
+    fused           the whole step  float32                  float           p - lr lambda p
+    differentiable  each operation  as in for-loop           float32 tensor  p * (1 - lr lambda)
+    capturable      each operation  as in for-loop           float32 tensor  p * (1 - lr lambda)
 
 In float32 and float64 every path computes and stores in that format, so that the paths differ in
-the order of their operations alone; the bound admits all orders. Only the last two paths lose
-digits of float64: there `step` is a float32 tensor, and the correction 1 - beta^t loses to
-cancellation what float32 loses. They also divide eps by the step size on its own, which overflows
-in float16 where the step is small; so half types are not verified there.
-`tests/meta/test_optimizer_roundings.py` measures that each model is neither wrong nor slack.
+the order of their operations alone. Only the last two paths lose digits of float64: there `step` is
+a float32 tensor, and 1 - beta^t loses by cancellation what float32 loses. They multiply the step
+size onto the root and divide eps by it, one more rounding in float32 for each, and an overflow in
+float16 where the step is small: so half types are not verified there.
+`tests/meta/test_optimizer_paths.py` measures that each model is neither wrong nor slack.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from tests.harness.formats import FLOAT32
 from tests.harness.rounding import Rounding
 
 HALF = ("bfloat16", "float16")
+TWICE = replace(FLOAT32, times=2.0)
+TENSORS = Rounding(TWICE, TWICE, TWICE)
+"""Of the step count and the corrections, each rounding doubled for the products above."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Path:
     """One way through an optimizer's code: the flags that choose it, and how it rounds."""
 
@@ -37,14 +41,22 @@ class Path:
     stores_once: bool = False
     counts_in_tensors: bool = False
 
+    @property
+    def like(self) -> "Path":
+        """The first path that rounds like this one: one evaluation serves them all."""
+        model = (self.stores_once, self.counts_in_tensors)
+        return next(p for p in PATHS.values() if (p.stores_once, p.counts_in_tensors) == model)
+
     def rounding(self, dtype: str) -> Rounding:
         return Rounding.kernel(dtype) if self.stores_once else Rounding.op_by_op(dtype)
 
     def step_number(self, step: int) -> Any:
         """The exponent of beta^t, which makes the correction a float or a float32 tensor."""
-        return (
-            Rounding.kernel("float32").array(np.asarray(step)) if self.counts_in_tensors else step
-        )
+        return TENSORS.array(np.asarray(step)) if self.counts_in_tensors else step
+
+    def decay(self, weight_decay: float, rounding: Rounding) -> Any:
+        """Tracked where lr lambda p is rounded before it is subtracted."""
+        return rounding.array(np.asarray(weight_decay)) if self.stores_once else weight_decay
 
     def takes(self, dtype: str) -> bool:
         return not (self.counts_in_tensors and dtype in HALF)

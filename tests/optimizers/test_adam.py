@@ -78,6 +78,8 @@ def test_adam_histories_equal_the_reference(
         zeros = np.zeros(history.start.shape)
         beta1, beta2 = update.options["betas"]
         options = {**update.options, "betas": (kept(beta1, grad.rounding), beta2)}
+        if options.get("decoupled_weight_decay", component == "adamw"):
+            options["weight_decay"] = path.decay(options["weight_decay"], grad.rounding)
         names = ("param", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
         param, *averages = (state.get(name, zeros) for name in names)
         number = path.step_number(update.step)
