@@ -188,7 +188,7 @@ class Life:
         ]
 
         def backward() -> torch.Tensor:
-            self.accumulate(event, grads)
+            self.accumulate(event, moment, grads)
             return loss
 
         loss = torch.tensor(0.25, device=self.device)
@@ -212,7 +212,7 @@ class Life:
                 param.grad = now.contiguous() if is_expanded(now) else now
                 param.grad.fill_(math.nan)
 
-    def accumulate(self, event: Step, grads: list[torch.Tensor | None]) -> None:
+    def accumulate(self, event: Step, moment: Moment, grads: list[torch.Tensor | None]) -> None:
         self.opt.zero_grad(set_to_none=event.zero_grad == "to None")
         for i, (param, grad) in enumerate(zip(self.params, grads, strict=True)):
             param.requires_grad_(grad is not None and not self.flags.get("differentiable", False))
@@ -224,11 +224,12 @@ class Life:
                 param.grad = grad
             if event.twice and grad is not None:
                 param.grad = grad + grad
-            no_order = self.history.parameters[i].is_complex
-            if event.clip is not None and param.grad is not None and not no_order:
-                if is_expanded(param.grad):
-                    param.grad = param.grad.contiguous()
-                torch.nn.utils.clip_grad_value_([param], event.clip)
+            clipped = event.clip is not None and not self.history.parameters[i].is_complex
+            written = clipped or foreach_nesterov_overwrites(self, moment, i)
+            if param.grad is not None and is_expanded(param.grad) and written:
+                param.grad = param.grad.contiguous()
+            if param.grad is not None and clipped:
+                torch.nn.utils.clip_grad_value_([param], event.clip or 0)
         self.given = [None if p.grad is None else p.grad.clone() for p in self.params]
 
     # What holds after every event

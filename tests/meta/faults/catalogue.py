@@ -337,7 +337,7 @@ def buffer_forgotten(sound: Function) -> Function:
     @contextmanager
     def forget(self: Any) -> Iterator[None]:
         for param in parameters(self):
-            self.state[param].pop("momentum_buffer", None)
+            self.state.get(param, {}).pop("momentum_buffer", None)
         yield
 
     return around(forget)(sound)
@@ -358,7 +358,7 @@ def last_parameter_skipped(sound: Function) -> Function:
     return around(skip)(sound)
 
 
-@fault("sgd", "gradient", message=r"cpu {dtype} .*: step\(\) changed a {output}")
+@fault("sgd", "gradient")
 def gradient_scaled_in_place(sound: Function) -> Function:
     """step() leaves the gradient multiplied by the learning rate."""
 
@@ -367,7 +367,8 @@ def gradient_scaled_in_place(sound: Function) -> Function:
         yield
         for group in self.param_groups:
             for param in group["params"]:
-                param.grad.mul_(group["lr"])
+                if param.grad is not None:
+                    param.grad.mul_(group["lr"])
 
     return around(scale)(sound)
 
@@ -381,19 +382,21 @@ def eps_inside_the_root(sound: Function) -> Function:
 
     @contextmanager
     def replace(self: Any) -> Iterator[None]:
-        before = [param.detach().clone() for param in parameters(self)]
+        before = {param: param.detach().clone() for param in parameters(self)}
         yield
         for group in self.param_groups:
             beta1, beta2 = group["betas"]
-            for param, old in zip(group["params"], before, strict=True):
-                state = self.state[param]
+            for param in group["params"]:
+                state = self.state.get(param)
+                if not state or param.grad is None or param.is_complex():
+                    continue
                 t = float(state["step"])
                 mean, square = (
                     state["exp_avg"] / (1 - beta1**t),
                     state["exp_avg_sq"] / (1 - beta2**t),
                 )
                 update = group["lr"] * mean / (square + group["eps"]).sqrt()
-                param.data.copy_(old - update)
+                param.data.copy_(before[param] - update)
 
     return around(replace, is_adam)(sound)
 
@@ -408,7 +411,8 @@ def foreach_miscounts_from_step_3(sound: Function) -> Function:
             self.state[param]["step"]
             for group in self.param_groups
             for param in group["params"]
-            if group["foreach"] and float(self.state[param].get("step", 0)) >= 2
+            if group["foreach"] and param.grad is not None
+            if float(self.state.get(param, {}).get("step", 0)) >= 2
         ]
         for step in late:
             step.add_(1)
