@@ -43,7 +43,17 @@ def multiply(a: Rounded, b: Rounded) -> Rounded:
         error = a.bound * plus(b.absolute, b.closed_bound)
     if not b.is_exact:
         error = plus(a.absolute * b.bound, error)
-    return result((a, b), a.value * b.value, error, last_bit=a.last_bit + b.last_bit)
+    value = a.value * b.value
+    error = plus(underflow(a, b, value), error)
+    return result((a, b), value, error, last_bit=a.last_bit + b.last_bit)
+
+
+def underflow(a: Rounded, b: Rounded, value: Array) -> Array | float:
+    """What float64, as the reference's own format, loses of a product of tiny numbers."""
+    if value.all():
+        return 0.0
+    lost = (value == 0) & (a.value != 0) & (b.value != 0)
+    return np.where(lost, np.nextafter(0.0, 1.0), 0.0) if lost.any() else 0.0
 
 
 @rule(np.true_divide)
