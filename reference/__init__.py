@@ -8,6 +8,9 @@ Read the files in this order; each needs only those above it:
     batch_norm       every channel shifted and scaled to mean 0 and variance 1
     dropout          a random share set to zero, and the rest scaled up for it
     cross_entropy    log-softmax, then the mean negative log-likelihood
+    arithmetic       sums, products and powers, and what broadcasting does to gradients
+    graph            nodes, leaves, and the loop that is `loss.backward()`
+    operations       the functions above on tensors: the forward pass builds the graph
     mlp              Linear, ReLU, Linear, cross-entropy: forward and backward, end to end
     sgd              a step along the gradient, with momentum
     adam             a step scaled by the running moments of the gradient

@@ -1,10 +1,13 @@
 """The two-layer network of the MNIST check: Linear, ReLU, Linear, cross-entropy."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from reference import operations
 from reference.cross_entropy import log_softmax, log_softmax_backward, nll_loss, nll_loss_backward
+from reference.graph import Tensor
 from reference.initialization import linear_parameters
 from reference.linear import linear, linear_backward, linear_backward_parameters
 from reference.relu import relu, relu_backward
@@ -103,3 +106,30 @@ def backward(
     grad_hidden_input = relu_backward(grad_hidden, activations.hidden_input)
     grad_weight1, grad_bias1 = linear_backward_parameters(grad_hidden_input, images)
     return Parameters(grad_weight1, grad_bias1, grad_weight2, grad_bias2)
+
+
+def recorded_forward(
+    parameters: Sequence[Tensor], images: np.ndarray, labels: np.ndarray
+) -> list[Tensor]:
+    r"""Compute the same on tensors: the graph is recorded, and its walk replaces `backward`.
+
+    Args:
+        parameters: four tensors, in the order of `Parameters`.
+        images, labels: as given to `forward`; constants.
+
+    Returns:
+        every intermediate result, the loss last, as in `Activations`.
+
+    >>> arrays = np.ones((1, 1)), np.zeros(1), np.zeros((2, 1)), np.zeros(2)
+    >>> parameters = [Tensor(array, requires_grad=True) for array in arrays]
+    >>> recorded_forward(parameters, np.array([[2.0]]), np.array([0]))[-1].backward()
+    >>> parameters[3].grad.tolist()
+    [-0.5, 0.5]
+    """
+    weight1, bias1, weight2, bias2 = parameters
+    hidden_input = operations.linear(images, weight1, bias1)
+    hidden = operations.relu(hidden_input)
+    logits = operations.linear(hidden, weight2, bias2)
+    log_probabilities = operations.log_softmax(logits)
+    loss = operations.nll_loss(log_probabilities, labels)
+    return [hidden_input, hidden, logits, log_probabilities, loss]

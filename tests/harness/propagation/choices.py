@@ -60,6 +60,37 @@ def ones_like(a: Rounded) -> Array:
     return np.ones(a.shape)
 
 
+@rule(np.zeros_like)
+def zeros_like(a: Rounded) -> Rounded:
+    return a.rounding.array(np.zeros(a.shape))
+
+
+@rule(np.shape)
+def shape(a: Rounded) -> tuple[int, ...]:
+    return a.shape
+
+
+@rule(np.broadcast_to)
+def broadcast_to(a: Rounded, shape: tuple[int, ...]) -> Rounded:
+    return a._rearranged(lambda x: np.broadcast_to(x, shape))
+
+
+@rule(np.stack)
+def stack(arrays: list[Rounded]) -> Rounded:
+    """Copies, side by side."""
+    exact = all(isinstance(a.error, float) for a in arrays)
+    return Rounded(
+        arrays[0].rounding,
+        np.stack([a.value for a in arrays]),
+        0.0 if exact else np.stack([np.broadcast_to(a.error, a.shape) for a in arrays]),
+        np.stack([np.broadcast_to(a.magnitude, a.shape) for a in arrays]),
+        max(a.roundings for a in arrays),
+        min(a.last_bit for a in arrays),
+        all(a.selected for a in arrays),
+        underflows=max(a.underflows for a in arrays),
+    )
+
+
 def compare(comparison: np.ufunc) -> Rule:
     def decide(a: Rounded, b: Rounded) -> Array | Decision:
         outcome = comparison(a.value, b.value)

@@ -1,0 +1,89 @@
+"""The operations of the other files on tensors: the forward pass that builds the graph."""
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from reference import arithmetic, cross_entropy
+from reference.graph import RECORDING, Node, Tensor
+from reference.linear import linear as linear_forward
+from reference.linear import linear_backward
+from reference.relu import relu as relu_forward
+from reference.relu import relu_backward
+
+OUTPUT = -1
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A formula and its backward pass, for tensors. An argument that is no tensor is a constant.
+
+    `saves` lists what the backward pass takes besides the gradient: arguments by their position, or
+    the OUTPUT; and for each, the argument whose gradient needs its values (None: needs only its
+    shape). What no gradient needs may be overwritten, or freed, without harm.
+
+    >>> import numpy as np
+    >>> x = Tensor(np.array([1.0, -2.0]), requires_grad=True)
+    >>> y = relu(multiply(x, 3.0))
+    >>> y.grad_fn.name, [edge and edge[0].name for edge in y.grad_fn.next_functions]
+    ('Relu', ['Multiply'])
+    >>> [edge and edge[0].name for edge in y.grad_fn.next_functions[0][0].next_functions]
+    ['AccumulateGrad', None]
+    """
+
+    name: str
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+    saves: dict[int, int | None]
+
+    def __call__(self, *arguments: Any, in_place: bool = False) -> Any:
+        """Compute, and leave a node if a gradient is asked for; `in_place` overwrites the first."""
+        inputs = [x if isinstance(x, Tensor) else Tensor(x) for x in arguments]
+        recorded = RECORDING.get() and any(x.requires_grad for x in inputs)
+        versions = [x.memory.version for x in inputs]
+        values = self.forward(*(x.values for x in inputs))
+        if in_place:
+            outputs = inputs[:1]
+            if recorded and outputs[0].is_leaf and outputs[0].requires_grad:
+                raise RuntimeError(f"{self.name}: a leaf that requires grad is changed in place")
+            inputs[0] = copy(inputs[0])  # the node remembers it as it was before
+            inputs[0].memory = SimpleNamespace(**vars(inputs[0].memory))
+            outputs[0].memory.values = values
+            outputs[0].memory.version += 1
+        else:
+            outputs = [Tensor(v) for v in (values if isinstance(values, tuple) else (values,))]
+        if recorded:
+            saved = [
+                (
+                    outputs[0] if which == OUTPUT else inputs[which],
+                    outputs[0].memory.version if which == OUTPUT else versions[which],
+                    needed_by is not None and inputs[needed_by].requires_grad,
+                )
+                for which, needed_by in self.saves.items()
+            ]
+            edges = tuple((x.node, x.output_nr) if x.node else None for x in inputs)
+            node = Node(self.name, self.backward, saved, edges, len(outputs))
+            for number, output in enumerate(outputs):
+                output.made_by(node, number)
+        return tuple(outputs) if isinstance(values, tuple) else outputs[0]
+
+
+linear = Operation("Linear", linear_forward, linear_backward, {0: 1, 1: 0})
+# Where x <= 0, so is relu(x): the output tells as much as the input, and the next layer keeps it.
+relu = Operation("Relu", relu_forward, relu_backward, {OUTPUT: 0})
+log_softmax = Operation(
+    "LogSoftmax", cross_entropy.log_softmax, cross_entropy.log_softmax_backward, {OUTPUT: 0}
+)
+nll_loss = Operation(
+    "NllLoss", cross_entropy.nll_loss, cross_entropy.nll_loss_backward, {0: 0, 1: 0}
+)
+add = Operation("Add", arithmetic.add, arithmetic.add_backward, {0: None, 1: None})
+subtract = Operation(
+    "Subtract", arithmetic.subtract, arithmetic.subtract_backward, {0: None, 1: None}
+)
+multiply = Operation("Multiply", arithmetic.multiply, arithmetic.multiply_backward, {0: 1, 1: 0})
+power = Operation("Power", arithmetic.power, arithmetic.power_backward, {0: 0, 1: 0})
+sum = Operation("Sum", arithmetic.sum, arithmetic.sum_backward, {0: None})
+unbind = Operation("Unbind", arithmetic.unbind, arithmetic.unbind_backward, {})

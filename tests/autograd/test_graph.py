@@ -1,0 +1,182 @@
+"""The graph: drawn programs, on torch and on the reference's graph.
+
+Both run the same program. Values, gradients, the gradients that pass by on the way, the graph itself
+and, where a program misuses it, the error must be the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import copy
+from typing import Any
+
+import torch
+from hypothesis import given
+
+from reference.graph import Node, Tensor
+from tests.autograd.programs import REFERENCE, TORCH, Library, Program, programs
+from tests.harness.rounding import Rounding
+from tests.harness.targets import Target, Targets
+from tests.harness.verdict import Deviation, check
+
+MISUSES = {
+    "a leaf changed in place": ("a leaf Variable that requires grad", "a leaf that requires grad"),
+    "a saved value freed": ("through the graph a second time", "saved values were freed"),
+    "a saved value changed": ("modified by an inplace operation", "a saved value has been changed"),
+    "no gradient given": ("implicitly created only for scalar outputs", "needs one of its shape"),
+    "no gradient to retain": ("can't retain_grad", "retain_grad: the tensor does not"),
+    "no graph": ("does not require grad", "does not require grad"),
+}
+"""What goes wrong, in torch's words and in the reference's."""
+
+
+class Run:
+    """One library on its way through a program."""
+
+    def __init__(
+        self, library: Library, program: Program, leaves: list[Any], watch: Callable[[Any], Any]
+    ) -> None:
+        self.library, self.program, self.watch = library, program, watch
+        self.values = list(leaves)
+        self.seen: list[Any] = []  # by `watch`, of each value: its gradient, on the way
+
+    def steps(self) -> str:
+        """Run all steps; the misuse that ended it, if any."""
+        with misuse() as found:
+            for step in self.program.steps:
+                new = step.run(self.library, self.values)
+                self.values += new
+                self.seen += [self.watch(value) for value in new]
+        return found[0]
+
+    def walk(self, number: int, grads: list[Any]) -> str:
+        """Run one walk back; the misuse that ended it, if any."""
+        walk = self.program.walks[number]
+        if walk.clear:
+            for value in self.values:
+                value.grad = None
+        with misuse() as found:
+            roots = [self.values[root] for root in walk.roots]
+            self.library.backward(roots, grads, retain_graph=walk.retain_graph)
+        return found[0]
+
+
+@contextmanager
+def misuse() -> Iterator[list[str]]:
+    """Which of `MISUSES` happens within; an empty name if none does."""
+    found = [""]
+    try:
+        yield found
+    except RuntimeError as error:
+        if isinstance(error, AssertionError):
+            raise
+        for name, words in MISUSES.items():
+            if any(re.search(word, str(error)) for word in words):
+                found[0] = name
+                return
+        raise
+
+
+def watch_torch(value: torch.Tensor) -> list[torch.Tensor] | None:
+    """A list that gets the gradient of a value whenever one has arrived."""
+    if not value.requires_grad or value.is_leaf:
+        return None
+    arrivals: list[torch.Tensor] = []
+    value.register_hook(arrivals.append)
+    return arrivals
+
+
+def watch_reference(value: Tensor) -> Tensor | None:
+    """A second tensor in the value's place, to retain its gradient; it stays at the node."""
+    if value.is_leaf:
+        return None
+    watcher = copy(value)
+    watcher.grad = None
+    watcher.retain_grad()
+    return watcher
+
+
+@given(program=programs())
+def test_programs_have_the_values_gradients_and_errors_of_the_reference(
+    targets: Targets, program: Program
+) -> None:
+    for dtype, paths in targets.by_dtype("functional"):
+        rounding = Rounding.op_by_op(dtype)
+        numbers = [leaf.numbers(dtype) for leaf in program.leaves]
+        for target in paths:
+            leaves = [
+                Tensor(rounding.array(x), needed)
+                for x, needed in zip(numbers, program.requires_grad, strict=True)
+            ]
+            expected = Run(REFERENCE, program, leaves, watch_reference)
+            tensors = [
+                leaf.tensor(target, needed)
+                for leaf, needed in zip(program.leaves, program.requires_grad, strict=True)
+            ]
+            actual = Run(TORCH, program, tensors, watch_torch)
+
+            same_misuse(target, "the steps", actual.steps(), misused := expected.steps())
+            if misused:
+                continue
+            for position, (x, y) in enumerate(zip(actual.values, expected.values, strict=True)):
+                same_state(target, f"v{position}", x, y)
+                check("graph", "value", target, x, rounding.stored(y.values))
+            for number, walk in enumerate(program.walks):
+                grads = [g and g.tensor(target) for g in walk.grads]
+                arrays = [g and rounding.array(g.numbers(dtype)) for g in walk.grads]
+                where = f"walk {number}"
+                same_misuse(
+                    target,
+                    where,
+                    actual.walk(number, grads),
+                    misused := expected.walk(number, arrays),
+                )
+                if misused:
+                    break
+                for position, (x, y) in enumerate(zip(actual.values, expected.values, strict=True)):
+                    grad = x.grad if x.is_leaf or x.retains_grad else None  # else torch warns
+                    same_gradient(target, f"v{position}.grad", grad, y.grad, rounding)
+                check_arrivals(target, actual, expected, rounding)
+
+
+def check_arrivals(target: Target, actual: Run, expected: Run, rounding: Rounding) -> None:
+    """Each node that the walk came to got its gradient once, and all of it."""
+    for position, (arrivals, watcher) in enumerate(zip(actual.seen, expected.seen, strict=True)):
+        if watcher is None:
+            assert arrivals is None, f"v{position} is a leaf in the reference only"
+            continue
+        assert arrivals is not None, f"v{position} is a leaf in torch only"
+        if len(arrivals) > 1:
+            raise Deviation(f"graph: the hook of v{position} on {target} ran {len(arrivals)} times")
+        arrived = arrivals.pop() if arrivals else None
+        same_gradient(
+            target, f"the gradient on its way to v{position}", arrived, watcher.grad, rounding
+        )
+        watcher.grad = None
+
+
+def same_gradient(
+    target: Target, name: str, actual: Any, expected: Any, rounding: Rounding
+) -> None:
+    if (actual is None) != (expected is None):
+        wanted = "one is expected" if actual is None else "none is expected"
+        raise Deviation(f"graph: {name} on {target} is {actual}, but {wanted}")
+    if expected is not None:
+        check("graph", "gradient", target, actual, rounding.stored(rounding.operand(expected)))
+
+
+def same_misuse(target: Target, where: str, actual: str, expected: str) -> None:
+    if actual != expected:
+        raise Deviation(
+            f"graph: {where} on {target} end in {actual or 'no error'!r},"
+            f" expected {expected or 'no error'!r}"
+        )
+
+
+def same_state(target: Target, name: str, actual: torch.Tensor, expected: Tensor) -> None:
+    for attribute in ("requires_grad", "is_leaf"):
+        got, wanted = getattr(actual, attribute), getattr(expected, attribute)
+        if got != wanted:
+            raise Deviation(f"graph: {name}.{attribute} on {target} is {got}, expected {wanted}")
