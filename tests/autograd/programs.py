@@ -218,7 +218,8 @@ def steps_on(draw: st.DrawFn, draft: Draft) -> Step:
     """One step on the values of a draft."""
     shapes, (rows, columns) = draft.shapes, draft.shapes[0]
     operation = draw(st.sampled_from(OPERATIONS))
-    no_grad = draw(rarely)
+    # torch says that views made under no_grad require grad (pytorch issue 11390); claim G13 has it.
+    no_grad = operation != "unbind" and draw(rarely)
     any_at_all = draw(rarely)
 
     def allowed(i: int) -> bool:

@@ -56,8 +56,8 @@ def where(condition: Array | Decision, a: Any, b: Any) -> Rounded:
 
 
 @rule(np.ones_like)
-def ones_like(a: Rounded) -> Array:
-    return np.ones(a.shape)
+def ones_like(a: Rounded) -> Rounded:
+    return a.rounding.array(np.ones(a.shape))
 
 
 @rule(np.zeros_like)
