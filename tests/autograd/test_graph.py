@@ -1,7 +1,7 @@
 """The graph: drawn programs, on torch and on the reference's graph.
 
-Both run the same program. Values, gradients, the gradients that pass by on the way, the graph itself
-and, where a program misuses it, the error must be the same.
+Both run the same program. Values, gradients, the gradients that pass by on the way, the graph
+itself and, where a program misuses it, the error must be the same.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import Any
 import torch
 from hypothesis import given
 
-from reference.graph import Node, Tensor
-from tests.autograd.programs import REFERENCE, TORCH, Library, Program, programs
+from reference.graph import Tensor
+from tests.autograd.drawing import programs
+from tests.autograd.libraries import REFERENCE, TORCH, Library
+from tests.autograd.programs import Program
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import Deviation, check
