@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 
 from reference.batch_norm import values_per_channel
 from tests.harness.doors import DOORS, gradients
@@ -147,6 +147,7 @@ def statistics(case: BatchNormCase, target: Target) -> tuple[torch.Tensor, ...]:
     return mean, var.abs_()
 
 
+@settings(max_examples=settings().max_examples // 2)  # a deviation shows in most of them
 @given(case=batch_norm_cases())
 def test_half_type_batch_norm_on_the_cpu_subtracts_a_rounded_mean(
     targets: Targets, case: BatchNormCase

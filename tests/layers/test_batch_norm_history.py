@@ -35,11 +35,11 @@ class BatchNormHistory:
 
 @st.composite
 def histories(draw: st.DrawFn) -> BatchNormHistory:
-    """One to five steps, all batches with the same channels, of any number of rows."""
+    """One to four steps, all batches with the same channels, of any number of rows."""
     channels, dims = draw(sides(at_least=1, at_most=17)), draw(st.integers(2, 5))
     steps: list[Step] = []
     for action in draw(
-        st.lists(st.sampled_from(("train", "train", "evaluate", "reset")), min_size=1, max_size=5)
+        st.lists(st.sampled_from(("train", "train", "evaluate", "reset")), min_size=1, max_size=4)
     ):
         positions = tuple(draw(st.integers(1, 3)) for _ in range(dims - 2))
         rows = draw(st.integers(0, 6))

@@ -29,7 +29,7 @@ VALUES = {
     "momentum or none": 4,
     "eps": 3,
     "frozen": 4,
-    "steps": 5,
+    "steps": 4,
     "p": 3,
     "name": len(LAYERS),
     "batched": 7,
