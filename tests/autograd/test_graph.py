@@ -19,6 +19,7 @@ from reference.graph import Tensor
 from tests.autograd.drawing import programs
 from tests.autograd.libraries import REFERENCE, TORCH, Library
 from tests.autograd.programs import Program
+from tests.autograd.structure import same_graph
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import Deviation, check
@@ -141,6 +142,29 @@ def test_programs_have_the_values_gradients_and_errors_of_the_reference(
                     grad = x.grad if x.is_leaf or x.retains_grad else None  # else torch warns
                     same_gradient(target, f"v{position}.grad", grad, y.grad, rounding)
                 check_arrivals(target, actual, expected, rounding)
+
+
+@given(program=programs())
+def test_programs_have_the_graph_of_the_reference(targets: Targets, program: Program) -> None:
+    for dtype, paths in list(targets.by_dtype("functional"))[:1]:  # the dtype makes no difference
+        rounding = Rounding.op_by_op(dtype)
+        for target in paths:
+            leaves = [
+                Tensor(rounding.array(leaf.numbers(dtype)), needed)
+                for leaf, needed in zip(program.leaves, program.requires_grad, strict=True)
+            ]
+            expected = Run(REFERENCE, program, leaves, lambda value: None)
+            tensors = [
+                leaf.tensor(target, needed)
+                for leaf, needed in zip(program.leaves, program.requires_grad, strict=True)
+            ]
+            actual = Run(TORCH, program, tensors, lambda value: None)
+            if not (actual.steps() or expected.steps()):
+                pairs = zip(actual.values, expected.values, strict=True)
+                same_graph(
+                    [(f"v{i}", x, y) for i, (x, y) in enumerate(pairs)],
+                    dict(zip(leaves, tensors, strict=True)),
+                )
 
 
 def check_arrivals(target: Target, actual: Run, expected: Run, rounding: Rounding) -> None:
