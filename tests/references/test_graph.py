@@ -1,8 +1,8 @@
 """The graph, without torch: drawn programs against the complex step, and what it is used for.
 
 The programs here are polynomials of small whole numbers, and relu. All arithmetic is exact, so the
-walk back must give the derivative to the last bit. (In the complex step, the real parts are off by
-multiples of STEP^2, which rounding takes away.)
+walk back must give the derivative to the last bit. (So is the complex step: STEP^2, by which it is
+off, is too small to be anything but 0.)
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ from reference.operations import (
     unbind,
 )
 
-STEP = 2.0**-300
+STEP = 2.0**-600
 EXACT = 2.0**50  # whole numbers below this, and sums of two of them, are exact
 
 Program = list[tuple[Operation, int, int]]
