@@ -40,7 +40,7 @@ def test_batch_norm_its_gradients_and_its_statistics_equal_the_reference(
 ) -> None:
     x, g = (LAYOUTS[d.layout](torch.zeros(d.shape)) for d in (case.input, case.grad_output))
     present = [v for v in (case.weight, case.bias, *(case.running or ())) if v]
-    dense = is_dense(x) and all(v.layout == "contiguous" for v in present)
+    dense = is_dense(x) and all(v.layout == "contiguous" or v.shape == (1,) for v in present)
     mixed = case.mixed and present  # with none there is nothing in float32
     for dtype, paths in targets.by_dtype(*DOORS):
         half = FORMATS[dtype].precision < 24
@@ -130,7 +130,9 @@ def known_deviation(case: BatchNormCase, target: Target, name: str) -> str:
     if torch.device(target.device).type != "cpu" or x.numel() == 0 or not one_kernel(x, g):
         return ""
     if not lie_alike(x, g):
-        return "batch_norm misread"
+        right = case.grad_output.tensor(target)
+        misread = right.as_strided(x.shape, x.stride())
+        return "" if torch.equal(right, misread) else "batch_norm misread"
     mean, var = (None, None) if case.of_batch or not case.running else case.running
     read = {"input": (case.weight, var), "weight": (mean, var), "bias": ()}[name]
     gaps = any(v is not None and v.layout == "strided" for v in read)
