@@ -11,6 +11,7 @@ Read the files in this order; each needs only those above it:
     arithmetic       sums, products and powers, and what broadcasting does to gradients
     graph            nodes, leaves, and the loop that is `loss.backward()`
     operations       the functions above on tensors: the forward pass builds the graph
+    drawing          the graph as text and as a picture
     mlp              Linear, ReLU, Linear, cross-entropy: forward and backward, end to end
     sgd              a step along the gradient, with momentum
     adam             a step scaled by the running moments of the gradient

@@ -1,21 +1,32 @@
 """One training step of the two-layer network, number by number, as at a board.
 
-    python -m reference
+    python -m reference          the numbers
+    python -m reference --dot    only the graph, as input for Graphviz
 
-prints a forward pass, the backward pass node by node, and one AdamW update written out. Every
-number comes from the functions of this folder; the update, worked out a second time in order to be
-seen, is asserted to end where `adamw_step` does.
+prints a forward pass, the backward pass node by node, the graph that it walked, and one AdamW
+update written out. Every number comes from the functions of this folder; the update, worked out a
+second time in order to be seen, is asserted to end where `adamw_step` does.
 """
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
 
 from reference.adamw import adamw_step
 from reference.cross_entropy import log_softmax_backward, nll_loss_backward
+from reference.drawing import as_dot, as_text
+from reference.graph import Tensor
 from reference.linear import linear_backward
-from reference.mlp import Activations, Parameters, backward, forward, initial_parameters
+from reference.mlp import (
+    Activations,
+    Parameters,
+    backward,
+    forward,
+    initial_parameters,
+    recorded_forward,
+)
 from reference.relu import relu_backward
 
 SYMBOLS = ("W1", "b1", "W2", "b2")  # of the parameters, in their order
@@ -93,6 +104,30 @@ def show_backward(
     return gradients
 
 
+def recorded(
+    parameters: Parameters, images: np.ndarray, labels: np.ndarray
+) -> tuple[Tensor, dict[Tensor, str]]:
+    """Do the same once more on the graph; return the loss, and the names of all tensors."""
+    leaves = [Tensor(array, requires_grad=True) for array in parameters]
+    results = recorded_forward(leaves, images, labels)
+    for result in results:
+        result.retain_grad()
+    results[-1].backward()
+    return results[-1], dict(zip([*leaves, *results], [*SYMBOLS, *"ahzyL"], strict=True))
+
+
+def show_graph(parameters: Parameters, images: np.ndarray, labels: np.ndarray) -> None:
+    """Print the graph, and check that its walk comes to what has been worked out by hand."""
+    loss, names = recorded(parameters, images, labels)
+    by_hand = backward(parameters, images, labels, forward(parameters, images, labels))
+    leaves = [tensor for tensor in names if tensor.is_leaf]
+    assert all(np.array_equal(x.grad, g) for x, g in zip(leaves, by_hand, strict=True))
+    print(
+        "\n3. THE GRAPH that backward() walks: each node, what arrives there, where it goes next\n"
+    )
+    print("  " + as_text(loss, names).replace("\n", "\n  "))
+
+
 def show_update(parameters: Parameters, gradients: Parameters) -> Parameters:
     """Print the first AdamW step of one weight in full; return all parameters after the step."""
     lr, (beta1, beta2), eps, decay, t = 0.05, (0.9, 0.999), 1e-8, 0.01, 1
@@ -112,7 +147,7 @@ def show_update(parameters: Parameters, gradients: Parameters) -> Parameters:
     new = q - s * m / d
     assert [new, m, v] == [array[0, 1] for array in steps[0][:3]]
 
-    print("\n3. UPDATE: AdamW, step t = 1, written out for the one weight p = weight1[0, 1]\n")
+    print("\n4. UPDATE: AdamW, step t = 1, written out for the one weight p = weight1[0, 1]\n")
     print(
         f"  p = {p}, lr = {lr}, beta1 = {beta1}, beta2 = {beta2}, eps = {eps}, lambda = {decay}\n"
     )
@@ -132,11 +167,17 @@ def show_update(parameters: Parameters, gradients: Parameters) -> Parameters:
 
 
 def main() -> None:
-    """Print the step, and what it does to the loss."""
+    """Print the step, and what it does to the loss; or the graph alone."""
     parameters, images, labels = example()
+    if sys.argv[1:] == ["--dot"]:
+        print(as_dot(*recorded(parameters, images, labels)))
+        return
+    if sys.argv[1:]:
+        sys.exit("usage: python -m reference [--dot]")
     before = forward(parameters, images, labels)
     show_forward(parameters, images, labels, before)
     gradients = show_backward(parameters, images, labels, before)
+    show_graph(parameters, images, labels)
     updated = show_update(parameters, gradients)
     after = forward(updated, images, labels)
     print("\n  All four parameters take such a step, and the loss of the same batch falls:\n")
