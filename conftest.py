@@ -1,8 +1,8 @@
-"""Where pytest finds the command line of a run: the profiles, the harness, the MNIST option."""
+"""Where pytest finds the command line of a run: the profiles, the claims, the harness, MNIST."""
 
 from importlib.util import find_spec
 
-pytest_plugins = ["tests.harness.profiles"]
+pytest_plugins = ["tests.harness.profiles", "tests.claims.plugin"]
 if find_spec("torch"):  # without it, the references can still be proved
     pytest_plugins += ["tests.harness.plugin", "tests.harness.report.plugin"]
     pytest_plugins += ["tests.training.plugin"]

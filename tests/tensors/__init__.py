@@ -1,0 +1,1 @@
+"""What makes, joins and rearranges tensors."""
