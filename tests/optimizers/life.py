@@ -66,9 +66,7 @@ class Life:
         self.path, self.dtypes, self.device = path, dtypes, device
         self.targets = [Target(device, dtype, path) for dtype in dtypes]
         self.flags = dict(PATHS[path].flags)
-        self.numbers = {
-            dtype: torch.from_numpy(history.start.numbers(dtype).copy()) for dtype in set(dtypes)
-        }
+        self.numbers = {dtype: torch.from_numpy(history.starts(dtype)) for dtype in set(dtypes)}
         self.layouts = [self.layouts_of(i) for i in range(len(dtypes))]
         self.params = [self.laid_out(i, self.numbers, 0) for i in range(len(dtypes))]
         for param in self.params:
@@ -105,8 +103,6 @@ class Life:
             param, grad = (LAYOUTS[layout](torch.zeros(shape)) for layout in layouts)
             if fused_kernels_misread(param, grad):
                 return "contiguous", "contiguous"
-        if "expanded" in layouts and not parameter.shape:
-            return layouts[0], "contiguous"
         return layouts
 
     def reals(self, i: int, tensor: torch.Tensor) -> torch.Tensor:

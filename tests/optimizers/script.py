@@ -39,7 +39,7 @@ def script(component: str, history: History, path: str, dtypes: list[str]) -> st
     flags = flags or "foreach=False"
     lines = [f"# {component}, {path}", "import copy, io, torch", "nan = float('nan')"]
     for i, parameter in enumerate(history.parameters):
-        start = tensor(i, history.start.numbers(dtypes[i]), parameter.layout)
+        start = tensor(i, history.starts(dtypes[i]), parameter.layout)
         lines.append(f"p{i} = {start}.requires_grad_({path != 'differentiable'})")
         if parameter.is_complex:
             lines[-1] += "  # as complex numbers, on paths that take them"
@@ -81,6 +81,6 @@ def laid_out(tensor: str, layout: str, shape: tuple[int, ...]) -> str:
             return f"torch.nn.functional.pad({tensor}, {2 * dims * (1,)}, value=nan)[{inside}]"
         case "expanded" if dims:
             return f"{tensor}[:1].expand({shape})"
-        case "channels_last" if dims == 4:
-            return f"{tensor}.contiguous(memory_format=torch.channels_last)"
+        case "channels_last" | "channels_last_3d":
+            return f"{tensor}.contiguous(memory_format=torch.{layout})"
     return tensor

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +21,7 @@ from tests.harness.strategies.hyperparameters import (
 from tests.harness.targets import Targets
 from tests.optimizers.history import History, Update, histories
 from tests.optimizers.paths import Path
-from tests.optimizers.verify import State, verify
+from tests.optimizers.verify import ReferenceStep, State, verify
 
 options_of_adamw = st.fixed_dictionaries(
     {
@@ -37,7 +36,7 @@ options_of_adamw = st.fixed_dictionaries(
 options_of_adam = st.tuples(options_of_adamw, st.booleans()).map(
     lambda drawn: {**drawn[0], "decoupled_weight_decay": drawn[1]}
 )
-changes = st.one_of(
+changes_of_adam = st.one_of(
     st.tuples(st.just("lr"), learning_rates),
     st.tuples(st.just("weight_decay"), weight_decays),
     st.tuples(st.just("betas"), st.tuples(betas, betas)),
@@ -55,36 +54,29 @@ def kept(beta1: float, rounding: Rounding) -> float | Rounded:
     return Rounded(rounding, np.asarray(beta1), rounding.scalars.unit)
 
 
-@pytest.mark.parametrize(
-    ("component", "optimizer", "step", "options"),
-    [
-        ("adam", torch.optim.Adam, adam_step, options_of_adam),
-        ("adamw", torch.optim.AdamW, adamw_step, options_of_adamw),
-    ],
-    ids=["adam", "adamw"],
-)
-@given(data=st.data())
-def test_adam_histories_equal_the_reference(
-    targets: Targets,
-    component: str,
-    optimizer: type[torch.optim.Optimizer],
-    step: Callable[..., Any],
-    options: st.SearchStrategy[dict[str, Any]],
-    data: st.DataObject,
-) -> None:
-    history: History = data.draw(histories(options, changes), "history")
-
+def reference_step_of(component: str, step: Callable[..., Any]) -> ReferenceStep:
     def reference_step(state: State, grad: Any, update: Update, path: Path) -> State:
-        zeros = np.zeros(history.start.shape)
         beta1, beta2 = update.options["betas"]
         options = {**update.options, "betas": (kept(beta1, grad.rounding), beta2)}
         if options.get("decoupled_weight_decay", component == "adamw"):
             options["weight_decay"] = path.decay(options["weight_decay"], grad.rounding)
         names = ("param", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
-        param, *averages = (state.get(name, zeros) for name in names)
+        param, *averages = (state.get(name, np.zeros(grad.shape)) for name in names)
         number = path.step_number(update.step)
         after = step(param, grad, *averages[:2], number, averages[2], **options)
         found = dict(zip(names, after, strict=True))
         return found if options["amsgrad"] else {name: found[name] for name in names[:3]}
 
-    verify(component, targets, history, optimizer, reference_step)
+    return reference_step
+
+
+@given(history=histories(options_of_adam, changes_of_adam))
+def test_adam_histories_equal_the_reference(targets: Targets, history: History) -> None:
+    reference_step = reference_step_of("adam", adam_step)
+    verify("adam", targets, history, torch.optim.Adam, reference_step)
+
+
+@given(history=histories(options_of_adamw, changes_of_adam))
+def test_adamw_histories_equal_the_reference(targets: Targets, history: History) -> None:
+    reference_step = reference_step_of("adamw", adamw_step)
+    verify("adamw", targets, history, torch.optim.AdamW, reference_step)

@@ -85,3 +85,13 @@ def test_a_learning_rate_of_zero_changes_nothing_in_the_differentiable_path(opti
     param.grad = torch.zeros(1)
     optimizer([param], lr=0.0, differentiable=True).step()
     assert param.item() == 1
+
+
+@wrong("the differentiable path adds a decay that has a gradient to the gradient itself")
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
+def test_a_decay_to_be_differentiated_leaves_the_gradient_alone(optimizer):
+    decay = torch.tensor(0.5, requires_grad=True)
+    param = torch.ones(1)
+    param.grad = torch.ones(1)
+    optimizer([param], lr=0.5, weight_decay=decay, differentiable=True).step()
+    assert param.grad.item() == 1

@@ -58,7 +58,7 @@ def reference_history(
 ) -> Iterable[State]:
     """The state after each event."""
     rounding = path.rounding(dtype)
-    state: State = {"param": rounding.array(history.start.numbers(dtype))}
+    state: State = {"param": rounding.array(history.starts(dtype))}
     zeros = np.zeros(history.start.shape)
     finite = np.ones(history.start.shape, dtype=bool)  # so far, and surely
     for event, moment in zip(history.events, structure, strict=True):

@@ -1,3 +1,3 @@
 """Link 4 of the chain of trust: faults put into torch, each of which the suite must find."""
 
-from tests.meta.faults import batch_norm, dropout, second_order  # noqa: F401  (they register)
+from tests.meta.faults import batch_norm, dropout, optimizers, second_order  # noqa: F401  (they register)
