@@ -177,6 +177,7 @@ class History:
             found |= {"empty last"} if empty[-1] else set()
             found |= {"empty in the middle"} if any(empty[1:-1]) else set()
         found |= {name for name in ("mixed", "lr_as_tensor") if getattr(self, name)}
+        found |= {"eleven steps"} if len(self.events) > 10 else set()
         found |= {"two groups"} if len(self.groups) > 1 else set()
         for _, options in self.groups:
             found |= {f"{name} {'on' if value else 'off'}" for name, value in options.items()}
@@ -241,6 +242,8 @@ def histories(
         events.insert(dice[5] % (len(events) + 1), AddGroup())
     if not any(isinstance(event, Step) for event in events):
         events.append(Step(draw(vectors)))
+    if dice[7] >= 240:  # what goes wrong late
+        events += 11 * [event for event in events if isinstance(event, Step)][-1:]
     return History(
         parameters, tuple(groups), start, tuple(events), dice[6] % 3 == 2, dice[7] % 4 == 3
     )

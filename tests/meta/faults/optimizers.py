@@ -38,6 +38,19 @@ def correction_off_by_one(sound: Function) -> Function:
     return around(late)(sound)
 
 
+@fault("adamw", "param", elements=8)
+def twice_as_far_from_step_11(sound: Function) -> Function:
+    """From the eleventh step on, the learning rate counts twice."""
+
+    @contextmanager
+    def far(self: Any) -> Iterator[None]:
+        late = any(float(state.get("step", 0)) >= 10 for _, _, state in stepping(self))
+        with setting(self, lr=lambda group: group["lr"] * (2 if late else 1)):
+            yield
+
+    return around(far)(sound)
+
+
 @fault("adamw", ADAM_STATE)
 def maximum_before_the_update(sound: Function) -> Function:
     """amsgrad takes its maximum before the new square is averaged in."""
