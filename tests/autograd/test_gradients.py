@@ -1,0 +1,213 @@
+"""What `.grad` holds after backward(), and what it does not."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reference.linear import linear_backward
+from tests.claims.claim import Claim, holds
+from tests.harness.strategies.arrays import DrawnArray, arrays
+from tests.harness.targets import Target, Targets
+
+whole = st.integers(1, 4).flatmap(lambda n: arrays((n,), "integers", special=False))
+"""Vectors of whole numbers: their squares and few sums of them are exact in every dtype."""
+
+
+def every(targets: Targets) -> list[Target]:
+    return [target for _, paths in targets.by_dtype("backward") for target in paths]
+
+
+@holds("G1", "backward() fills .grad of every leaf that took part; any other keeps None")
+@given(array=whole, kinds=st.lists(st.tuples(st.booleans(), st.booleans()), max_size=4))
+def test_leaves_that_took_part_get_a_gradient(
+    claim: Claim, targets: Targets, array: DrawnArray, kinds: list[tuple[bool, bool]]
+) -> None:
+    for target in every(targets):
+        first = array.tensor(target, requires_grad=True)
+        loss, leaves = (first * first).sum(), [(first, True)]
+        for requires_grad, takes_part in kinds:
+            leaf = array.tensor(target, requires_grad)
+            leaves.append((leaf, requires_grad and takes_part))
+            loss = loss + (leaf * first.detach()).sum() if takes_part else loss
+        loss.backward()
+        assert [leaf.grad is not None for leaf, _ in leaves] == [wanted for _, wanted in leaves]
+    claim.shows("loss = (a * a).sum(): a.grad is 2a, b.grad is None")
+
+
+@holds("G2", "gradients accumulate: k backward passes give k times the gradient, clearing one")
+@given(array=whole, passes=st.integers(1, 4), clears=st.booleans())
+def test_gradients_accumulate_until_they_are_cleared(
+    claim: Claim, targets: Targets, array: DrawnArray, passes: int, clears: bool
+) -> None:
+    for target in every(targets):
+        x = array.tensor(target, requires_grad=True)
+        for _ in range(passes):
+            if clears:
+                x.grad = None
+            (x * x).sum().backward()
+        times = 1 if clears else passes
+        assert x.grad is not None
+        assert torch.equal(x.grad, times * 2 * x.detach())
+    claim.shows("x = 3, x² three times over: 18; with x.grad = None between: 6")
+
+
+@holds("G3", "a scalar starts at 1; y.backward(v) gives vᵀJ, and without v raises")
+@given(
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3)),
+    data=st.data(),
+)
+def test_backward_multiplies_a_vector_with_the_jacobian(
+    claim: Claim, targets: Targets, shape: tuple[int, int, int], data: st.DataObject
+) -> None:
+    rows, inputs, outputs = shape
+    x, w, v = (
+        data.draw(arrays(s, "integers", special=False))
+        for s in ((rows, inputs), (outputs, inputs), (rows, outputs))
+    )
+    for target in every(targets):
+
+        def gradient(*, summed: bool, seed: torch.Tensor | None, target: Target = target) -> object:
+            leaf = x.tensor(target, requires_grad=True)
+            y = leaf @ w.tensor(target).T
+            (y.sum() if summed else y).backward(seed)
+            assert leaf.grad is not None
+            return leaf.grad.double().cpu().numpy().tolist()
+
+        numbers = (array.numbers(target.dtype) for array in (v, x, w))
+        assert gradient(summed=False, seed=v.tensor(target)) == linear_backward(*numbers)[0].tolist()
+        ones = torch.ones((rows, outputs), dtype=target.torch_dtype, device=target.device)
+        assert gradient(summed=True, seed=None) == gradient(summed=False, seed=ones)
+        assert gradient(summed=True, seed=None) == gradient(summed=True, seed=ones[0, 0])
+        if rows * outputs > 1:
+            with pytest.raises(RuntimeError, match="only for scalar outputs"):
+                gradient(summed=False, seed=None)
+    claim.shows("y = 2x, v = (1, 10): x.grad = (2, 20)")
+
+
+@holds("G10", "intermediate tensors keep no .grad, unless retain_grad() was called")
+@given(array=whole, retained=st.booleans())
+def test_only_retained_intermediates_have_a_gradient(
+    claim: Claim, targets: Targets, array: DrawnArray, retained: bool
+) -> None:
+    for target in every(targets):
+        x = array.tensor(target, requires_grad=True)
+        y = 2 * x
+        if retained:
+            y.retain_grad()
+        y.backward(y.detach())
+        assert y.retains_grad == retained
+        if retained:
+            assert torch.equal(y.grad, 2 * x.detach())
+        else:
+            with pytest.warns(UserWarning, match="not a leaf"):
+                assert y.grad is None
+        assert x.grad is not None
+        assert torch.equal(x.grad, 4 * x.detach())
+    x = torch.tensor(3.0, requires_grad=True)
+    y = 2 * x
+    y.retain_grad()
+    y.backward()
+    assert (y.grad, x.grad) == (1, 2)
+    claim.shows("x = 3, y = 2x: y.grad = 1 when retained, x.grad = 2")
+
+
+@holds("G11", "only tensors that require grad are tracked")
+@given(array=whole, others=st.lists(st.booleans(), min_size=1, max_size=3))
+def test_factors_that_need_no_gradient_are_constants(
+    claim: Claim, targets: Targets, array: DrawnArray, others: list[bool]
+) -> None:
+    for target in every(targets):
+        x = array.tensor(target, requires_grad=True)
+        factors = [torch.full_like(x, 2.0).requires_grad_(needed) for needed in others]
+        z = x * 4
+        for factor in factors:
+            z = z * factor
+        z.sum().backward()
+        assert x.grad is not None
+        assert torch.equal(x.grad, torch.full_like(x, 4.0 * 2 ** len(factors)))
+        assert [factor.grad is not None for factor in factors] == others
+    x, y = torch.tensor(3.0, requires_grad=True), torch.tensor(2.0)
+    (x * y * 4).backward()
+    assert x.grad == 8
+    assert y.grad is None
+    claim.shows("z = 4xy at x = 3, y = 2: x.grad = 8, y.grad = None")
+
+
+@holds("G12", "detach() makes a constant of a value, and shares its memory")
+@given(array=whole)
+def test_no_gradient_passes_through_detach(
+    claim: Claim, targets: Targets, array: DrawnArray
+) -> None:
+    for target in every(targets):
+        x = array.tensor(target, requires_grad=True)
+        y = x * x
+        u = y.detach()
+        (u * x).sum().backward()
+        assert x.grad is not None
+        assert torch.equal(x.grad, u)  # and not 3 x²
+        assert u.is_leaf
+        assert not u.requires_grad
+        assert u.data_ptr() == y.data_ptr()
+        u.zero_()
+        assert not y.any()
+    claim.shows("x = 3: the gradient of x² detached, times x, is 9; without detach 27")
+
+
+@holds("G14", "gradients flow through Python's control flow")
+@given(array=whole)
+def test_a_loop_and_a_branch_are_differentiated_as_they_ran(
+    claim: Claim, targets: Targets, array: DrawnArray
+) -> None:
+    for target in every(targets):
+        a = array.tensor(target, requires_grad=True)
+        if not a.any():
+            continue  # it would double forever
+        b, factor = a * 2, 2
+        while b.norm() < 1000:
+            b, factor = b * 2, factor * 2
+        if not b.sum() > 0:
+            b, factor = b * 100, factor * 100
+        b.sum().backward()
+        # Doubling is exact; times 100 is one product with the seed of 1.
+        assert a.grad is not None
+        assert (a.grad == torch.tensor(factor // (100 if b is None else 1))).all() or (
+            a.grad / factor == 1
+        ).all()
+    claim.shows("")
+
+
+@holds("G15", ".grad has its tensor's shape and dtype; entry (i, j) is a partial derivative")
+@given(shape=st.tuples(st.integers(1, 3), st.integers(1, 3)), data=st.data())
+def test_an_entry_of_grad_is_a_partial_derivative(
+    claim: Claim, targets: Targets, shape: tuple[int, int], data: st.DataObject
+) -> None:
+    x, w = (
+        data.draw(arrays(s, "dyadic", special=False)) for s in (shape, (shape[1], shape[1]))
+    )
+    for target in every(targets):
+        leaf = x.tensor(target, requires_grad=True)
+        leaf.square().sum().backward()
+        assert leaf.grad is not None
+        assert (leaf.grad.shape, leaf.grad.dtype) == (leaf.shape, leaf.dtype)
+
+    numbers, weight = x.numbers("float64"), w.numbers("float64")
+
+    def f(at: np.ndarray) -> torch.Tensor:
+        return (torch.from_numpy(at) @ torch.from_numpy(weight)).square().sum()
+
+    leaf = torch.from_numpy(numbers.copy()).requires_grad_()
+    (leaf @ torch.from_numpy(weight)).square().sum().backward()
+    assert leaf.grad is not None
+    h = 2.0**-6
+    for i, j in itertools.product(*map(range, shape)):
+        step = np.zeros(shape)
+        step[i, j] = h
+        # Of a quadratic function, at dyadic numbers, the central difference is exact.
+        assert leaf.grad[i, j] == (f(numbers + step) - f(numbers - step)) / (2 * h)
+    claim.shows("f = Σx², x[0, 1] = 3, h = 1/64: (f(x + h) - f(x - h)) / 2h = 6")
