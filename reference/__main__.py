@@ -123,8 +123,9 @@ def show_graph(parameters: Parameters, images: np.ndarray, labels: np.ndarray) -
     leaves = [tensor for tensor in names if tensor.is_leaf]
     assert all(np.array_equal(x.grad, g) for x, g in zip(leaves, by_hand, strict=True))
     print(
-        "\n3. THE GRAPH that backward() walks: each node, what arrives there, where it goes next\n"
+        "\n3. THE GRAPH that backward() walks: each node, what arrives there, to whom it hands on"
     )
+    print("   (the newest node first; torch calls the node of Linear Addmm)\n")
     print("  " + as_text(loss, names).replace("\n", "\n  "))
 
 

@@ -20,6 +20,7 @@ from tests.autograd.drawing import programs
 from tests.autograd.libraries import REFERENCE, TORCH, Library
 from tests.autograd.programs import Program
 from tests.autograd.structure import same_graph
+from tests.claims.claim import Claim, holds
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import Deviation, check
@@ -144,8 +145,15 @@ def test_programs_have_the_values_gradients_and_errors_of_the_reference(
                 check_arrivals(target, actual, expected, rounding)
 
 
+@holds(
+    "G4",
+    "non-leaves have a grad_fn, leaves None; next_functions lead to AccumulateGrad",
+    "whose variable is the parameter itself; node for node as in `reference/graph.py`",
+)
 @given(program=programs())
-def test_programs_have_the_graph_of_the_reference(targets: Targets, program: Program) -> None:
+def test_programs_have_the_graph_of_the_reference(
+    claim: Claim, targets: Targets, program: Program
+) -> None:
     for dtype, paths in list(targets.by_dtype("functional"))[:1]:  # the dtype makes no difference
         rounding = Rounding.op_by_op(dtype)
         for target in paths:
@@ -160,11 +168,13 @@ def test_programs_have_the_graph_of_the_reference(targets: Targets, program: Pro
             ]
             actual = Run(TORCH, program, tensors, lambda value: None)
             if not (actual.steps() or expected.steps()):
-                pairs = zip(actual.values, expected.values, strict=True)
+                pairs = list(zip(actual.values, expected.values, strict=True))
+                assert all(x.is_leaf == (x.grad_fn is None) for x, _ in pairs)
                 same_graph(
                     [(f"v{i}", x, y) for i, (x, y) in enumerate(pairs)],
                     dict(zip(leaves, tensors, strict=True)),
                 )
+    claim.shows("w * w: MulBackward0, both edges to one AccumulateGrad, whose variable is w")
 
 
 def check_arrivals(target: Target, actual: Run, expected: Run, rounding: Rounding) -> None:
