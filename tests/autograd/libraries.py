@@ -28,8 +28,6 @@ class Library:
     first: Callable[[Any], float]  # element of a tensor
 
     def apply(self, name: str, *arguments: Any) -> Any:
-        if name in ("detach", "retain_grad"):
-            return getattr(arguments[0], name)()
         if name.endswith("_"):
             return self.in_place[name](*arguments)
         return self.operations[name](*arguments)
@@ -48,15 +46,18 @@ def reference_in_place(name: str) -> Callable[..., Any]:
     return lambda *arguments: getattr(operations, name)(*arguments, in_place=True)
 
 
-NAMES = ("linear", "relu", "log_softmax", "nll_loss", "add", "subtract", "multiply", "power", "sum")
+LAYERS = ("linear", "relu", "log_softmax", "nll_loss")
+ARITHMETIC = ("add", "subtract", "multiply", "power", "sum", "unbind")
 
 REFERENCE = Library(
-    {name: getattr(operations, name) for name in (*NAMES, "unbind")},
+    {name: getattr(operations, name) for name in LAYERS + ARITHMETIC}
+    | {"detach": Tensor.detach, "retain_grad": Tensor.retain_grad},
     {f"{name}_": reference_in_place(name) for name in ("relu", "add", "multiply")},
     no_grad,
     backward,
     first_element,
 )
+# Where faults are put, torch's function is looked up when it is called.
 TORCH = Library(
     {
         "linear": F.linear,
@@ -69,10 +70,11 @@ TORCH = Library(
         "power": torch.pow,
         "sum": torch.sum,
         "unbind": torch.unbind,
+        "detach": lambda x: torch.detach(x),  # noqa: PLW0108
+        "retain_grad": lambda x: x.retain_grad(),
     },
-    {"relu_": torch.relu_, "add_": torch.Tensor.add_, "multiply_": torch.Tensor.mul_},
+    {"relu_": torch.relu_, "add_": lambda x, y: x.add_(y), "multiply_": lambda x, y: x.mul_(y)},
     torch.no_grad,
-    # By attribute, at the time of the call: this is where faults are put.
     lambda roots, grads, retain_graph: torch.autograd.backward(
         roots, grads, retain_graph=retain_graph
     ),

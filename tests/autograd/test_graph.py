@@ -44,7 +44,7 @@ class Run:
     ) -> None:
         self.library, self.program, self.watch = library, program, watch
         self.values = list(leaves)
-        self.seen: list[Any] = []  # by `watch`, of each value: its gradient, on the way
+        self.seen: list[Any] = [None] * len(leaves)  # of each value by `watch`: its gradient
 
     def steps(self) -> str:
         """Run all steps; the misuse that ended it, if any."""

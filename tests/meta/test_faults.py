@@ -30,7 +30,11 @@ FILES = {
     "adam": ["tests/optimizers/test_adam.py"],
     "adamw": ["tests/optimizers/test_adam.py", "-k", "adamw"],
 }
-EVERYTHING = ["tests/layers", "tests/losses", "tests/optimizers", "tests/second_order"]
+GRAPH = ("graph", "graph retain_grad", "graph detach", "graph in place", "graph hook")
+FILES |= {part: ["tests/autograd/test_graph.py"] for part in GRAPH}
+EVERYTHING = [
+    f"tests/{folder}" for folder in ("autograd", "layers", "losses", "optimizers", "second_order")
+]
 
 
 @pytest.fixture(scope="module")
@@ -86,5 +90,5 @@ def test_each_required_kind_of_fault_is_there() -> None:
     required = [fault.component for fault in FAULTS.values() if fault.required]
     first_order = ["linear", "linear", "relu", "cross_entropy", "sgd", "adam", "adamw"]
     assert sorted(required) == sorted(
-        [*first_order, "relu", "cross_entropy", *3 * ["batch_norm"], "dropout"]
+        [*first_order, "relu", "cross_entropy", *3 * ["batch_norm"], "dropout", "graph", *GRAPH]
     )

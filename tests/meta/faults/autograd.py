@@ -1,0 +1,119 @@
+"""Faults of the graph: of what is recorded, of the walk back, and of what it leaves behind.
+
+Those of the walk change what the nodes say and hear by their own hooks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.autograd.graph import Node, get_gradient_edge
+
+from tests.meta.faults.catalogue import PLACES, Function, fault
+
+PLACES |= {
+    "graph": (torch.autograd, "backward"),
+    "graph retain_grad": (torch.Tensor, "retain_grad"),
+    "graph detach": (torch, "detach"),
+    "graph in place": (torch.Tensor, "mul_"),
+    "graph hook": (torch.Tensor, "register_hook"),
+}
+
+GRADIENT = "graph: gradient on cpu float32 "
+
+
+def behind(tensors: Any) -> set[Node]:
+    """All nodes that lie behind some tensors."""
+    waiting = [get_gradient_edge(tensor).node for tensor in tensors if tensor.requires_grad]
+    found: set[Node] = set()
+    while waiting:
+        node = waiting.pop()
+        found.add(node)
+        waiting += [edge for edge, _ in node.next_functions if edge and edge not in found]
+    return found
+
+
+@fault("graph", "", message=GRADIENT, required=True)
+def gradients_overwritten(sound: Function) -> Function:
+    """A leaf gets its gradient instead of what it has plus its gradient."""
+
+    def backward(tensors: Any, grads: Any, **options: Any) -> Any:
+        for node in behind(tensors):
+            if hasattr(node, "variable"):
+                node.variable.grad = None
+        return sound(tensors, grads, **options)
+
+    return backward
+
+
+@fault("graph", "", message=GRADIENT, required=True)
+def first_delivery_taken_for_all(sound: Function) -> Function:
+    """A node runs as soon as one of its users has delivered; what the others send is lost."""
+
+    def backward(tensors: Any, grads: Any, **options: Any) -> Any:
+        first: dict[tuple[Node, int], torch.Tensor] = {}
+
+        def hooked(node: Node) -> list[Any]:
+            def delivers(grad_inputs: Any, grad_outputs: Any) -> None:
+                for (edge, i), grad in zip(node.next_functions, grad_inputs, strict=False):
+                    if edge is not None and grad is not None and (edge, i) not in first:
+                        first[edge, i] = grad.clone()
+
+            def runs(grad_outputs: Any) -> Any:
+                return tuple(first.get((node, i), grad) for i, grad in enumerate(grad_outputs))
+
+            return [node.register_hook(delivers), node.register_prehook(runs)]
+
+        handles = [handle for node in behind(tensors) for handle in hooked(node)]
+        try:
+            return sound(tensors, grads, **options)
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    return backward
+
+
+@fault(
+    "graph retain_grad",
+    "",
+    message=r"graph: v\d+.grad on .* is None, but one is expected",
+    required=True,
+)
+def request_ignored(sound: Function) -> Function:
+    """retain_grad() asks for nothing."""
+    return lambda self: sound(self) if self.is_leaf else None  # type: ignore[return-value]
+
+
+@fault(
+    "graph detach",
+    "",
+    message=r"graph: v\d+.requires_grad on .* is True, expected False",
+    required=True,
+)
+def history_kept(sound: Function) -> Function:
+    """The result of detach() is still part of the graph."""
+    return lambda x: x.view_as(x)
+
+
+@fault("graph in place", "", message="'no error', expected 'a saved value changed'", required=True)
+def change_not_counted(sound: Function) -> Function:
+    """A change in place leaves the version of the values as it was."""
+
+    def mul_(self: torch.Tensor, other: Any) -> torch.Tensor:
+        with torch.autograd._unsafe_preserve_version_counter(self):  # type: ignore[attr-defined]
+            return sound(self, other)
+
+    return mul_
+
+
+@fault("graph hook", "", message=r"graph: the hook of v\d+ on .* ran 2 times", required=True)
+def hook_run_twice(sound: Function) -> Function:
+    """A hook that is registered once runs twice."""
+
+    def register_hook(self: torch.Tensor, hook: Any) -> Any:
+        sound(self, hook)
+        return sound(self, hook)
+
+    return register_hook
