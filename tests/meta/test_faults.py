@@ -32,9 +32,7 @@ FILES = {
 }
 GRAPH = ("graph", "graph retain_grad", "graph detach", "graph in place", "graph hook")
 FILES |= {part: ["tests/autograd/test_graph.py"] for part in GRAPH}
-EVERYTHING = [
-    f"tests/{folder}" for folder in ("autograd", "layers", "losses", "optimizers", "second_order")
-]
+EVERYTHING = [f"tests/{folder}" for folder in ("layers", "losses", "optimizers", "second_order")]
 
 
 @pytest.fixture(scope="module")
