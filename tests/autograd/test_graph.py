@@ -174,7 +174,15 @@ def test_programs_have_the_graph_of_the_reference(
                     [(f"v{i}", x, y) for i, (x, y) in enumerate(pairs)],
                     dict(zip(leaves, tensors, strict=True)),
                 )
-    claim.shows("w * w: MulBackward0, both edges to one AccumulateGrad, whose variable is w")
+    w = torch.nn.Parameter(torch.tensor(3.0))
+    node = (w * w).grad_fn
+    assert node is not None
+    ends = [end for end, _ in node.next_functions if end is not None]
+    assert all(getattr(end, "variable", None) is w for end in ends)
+    claim.shows(
+        f"w * w: {node.name()}, with {len(ends)} edges to {len(set(ends))} node,"
+        f" {ends[0].name().rpartition('::')[2]}, whose variable is w"
+    )
 
 
 def check_arrivals(target: Target, actual: Run, expected: Run, rounding: Rounding) -> None:
