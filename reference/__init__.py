@@ -19,8 +19,9 @@ Read the files in this order; each needs only those above it:
 
 `python -m reference` prints one training step built from them, number by number.
 
-Every function is a formula: it takes arrays and returns new arrays, draws nothing at random unless
-it is handed a generator, and changes nothing in place. The array type is left open: float64 arrays
+Every function is a formula (only `graph` and `operations` have objects that change): it takes
+arrays and returns new arrays, draws nothing at random unless it is handed a generator, and changes
+nothing in place. The array type is left open: float64 arrays
 give the value, complex arrays give derivatives (complex step), and the error-carrying arrays of
 `tests/harness/rounded.py` give the value together with a bound on the rounding error of any
 faithful implementation. So branches on data are written `np.where`, and are decided on the real

@@ -1,9 +1,10 @@
 """The computation graph: what the forward pass leaves behind, and `loss.backward()` walks.
 
-Each operation on a tensor that needs a gradient leaves a node (`operations` makes it). The node
-knows how to turn the gradient of its output into those of its inputs, the values that this takes,
-and the nodes that its inputs came from. So operations are the nodes, tensors flow along the edges;
-and the chain rule for any program, its loops and branches included, is one loop: `backward`.
+Each operation on a tensor that needs a gradient leaves a node (the next file, `operations`, makes
+it). The node knows how to turn the gradient of its output into those of its inputs, the values that
+this takes, and the nodes that its inputs came from. So operations are the nodes, tensors flow along
+the edges; and the chain rule for any program, its loops and branches included, is one loop:
+`backward`.
 
 Divergences from torch: no hooks, no gradients of gradients, no views but `detach`.
 """
@@ -89,7 +90,7 @@ class Node:
             accumulate(tensor, grad_outputs[tensor.output_nr])
         if self.saved is None:
             raise RuntimeError(
-                f"{self.name}: saved values were freed; use retain_graph=True before"
+                f"{self.name}: saved values were freed; give the first walk retain_graph=True"
             )
         for tensor, version, needed in self.saved:
             if needed and tensor.memory.version != version:
@@ -144,14 +145,11 @@ def backward(
 
     Source: Griewank, Walther, "Evaluating Derivatives" (2008), chapter 3.
     """
-    arrived: dict[
-        Node, list[Any]
-    ] = {}  # the gradient of each output, None as long as there is none
+    arrived: dict[Node, list[Any]] = {}  # at which nodes: for each output the sum, or None
 
     def deliver(node: Node, output_nr: int, grad: Any) -> None:
-        at_node = arrived.setdefault(node, [None] * node.outputs)
-        sum_so_far = at_node[output_nr]
-        at_node[output_nr] = grad if sum_so_far is None else sum_so_far + grad
+        sums = arrived.setdefault(node, [None] * node.outputs)
+        sums[output_nr] = grad if sums[output_nr] is None else sums[output_nr] + grad
 
     grads = grads or [None] * len(roots)
     for root, grad in zip(roots, grads, strict=True):

@@ -70,8 +70,9 @@ class Operation:
         return tuple(outputs) if isinstance(values, tuple) else outputs[0]
 
 
+# Of linear, the input (0) serves the gradient of the weight (1), and the weight that of the input.
 linear = Operation("Linear", linear_forward, linear_backward, {0: 1, 1: 0})
-# Where x <= 0, so is relu(x): the output tells as much as the input, and the next layer keeps it.
+# Where x <= 0, so is relu(x): its output tells as much, and the next operation often keeps that.
 relu = Operation("Relu", relu_forward, relu_backward, {OUTPUT: 0})
 log_softmax = Operation(
     "LogSoftmax", cross_entropy.log_softmax, cross_entropy.log_softmax_backward, {OUTPUT: 0}

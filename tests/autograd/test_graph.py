@@ -6,9 +6,7 @@ itself and, where a program misuses it, the error must be the same.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from copy import copy
 from typing import Any
 
@@ -18,22 +16,13 @@ from hypothesis import given
 from reference.graph import Tensor
 from tests.autograd.drawing import programs
 from tests.autograd.libraries import REFERENCE, TORCH, Library
+from tests.autograd.misuses import misuse
 from tests.autograd.programs import Program
 from tests.autograd.structure import same_graph
 from tests.claims.claim import Claim, holds
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import Deviation, check
-
-MISUSES = {
-    "a leaf changed in place": ("a leaf Variable that requires grad", "a leaf that requires grad"),
-    "a saved value freed": ("through the graph a second time", "saved values were freed"),
-    "a saved value changed": ("modified by an inplace operation", "a saved value has been changed"),
-    "no gradient given": ("implicitly created only for scalar outputs", "needs one of its shape"),
-    "no gradient to retain": ("can't retain_grad", "retain_grad: the tensor does not"),
-    "no graph": ("does not require grad", "does not require grad"),
-}
-"""What goes wrong, in torch's words and in the reference's."""
 
 
 class Run:
@@ -65,22 +54,6 @@ class Run:
             roots = [self.values[root] for root in walk.roots]
             self.library.backward(roots, grads, retain_graph=walk.retain_graph)
         return found[0]
-
-
-@contextmanager
-def misuse() -> Iterator[list[str]]:
-    """Which of `MISUSES` happens within; an empty name if none does."""
-    found = [""]
-    try:
-        yield found
-    except RuntimeError as error:
-        if isinstance(error, AssertionError):
-            raise
-        for name, words in MISUSES.items():
-            if any(re.search(word, str(error)) for word in words):
-                found[0] = name
-                return
-        raise
 
 
 def watch_torch(value: torch.Tensor) -> list[torch.Tensor] | None:
