@@ -10,7 +10,7 @@ from tests.claims.claim import IDS, Claim, does_not_hold, holds
 from tests.claims.table import Row, plain, table
 from tests.meta.faults.runs import REPOSITORY, Runs, open_runs
 
-TO_COME = {id for id in IDS if id[0] not in "GMT"}
+TO_COME = {id for id in IDS if id[0] in "CIN"}
 """Tolerated while their tests are being written; this set must become empty, and go."""
 
 COMMAND = ("tests", "-m", "claim")
