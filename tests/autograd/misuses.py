@@ -22,8 +22,6 @@ def misuse() -> Iterator[list[str]]:
     try:
         yield found
     except RuntimeError as error:
-        if isinstance(error, AssertionError):
-            raise
         for name, words in MISUSES.items():
             if any(re.search(word, str(error)) for word in words):
                 found[0] = name

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reference.linear import linear_backward
 from tests.claims.claim import Claim, holds
+from tests.harness.formats import FORMATS
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.targets import Target, Targets
 
@@ -227,3 +228,28 @@ def test_an_entry_of_grad_is_a_partial_derivative(
     leaf.square().backward()
     difference = ((3 + h) ** 2 - (3 - h) ** 2) / (2 * h)
     claim.shows(f"x² at 3: x.grad = {leaf.grad}, (f(x + h) - f(x - h)) / 2h = {difference}")
+
+
+@given(x=square, w=square, seeds=st.tuples(square, square))
+def test_a_walk_from_two_roots_is_two_walks_and_twice_the_seed_twice_the_gradient(
+    targets: Targets, x: DrawnArray, w: DrawnArray, seeds: tuple[DrawnArray, DrawnArray]
+) -> None:
+    for target in every(targets):
+        if FORMATS[target.dtype].precision < 24:
+            continue  # the numbers would not stay exact
+        first, second = (seed.tensor(target) for seed in seeds)
+
+        def gradient(*walks: dict[int, torch.Tensor], target: Target = target) -> torch.Tensor:
+            leaf = x.tensor(target, requires_grad=True)
+            y = leaf @ w.tensor(target)
+            roots = [y, torch.relu(y) * leaf]
+            for walk in walks:
+                torch.autograd.backward(
+                    [roots[i] for i in walk], list(walk.values()), retain_graph=True
+                )
+            assert leaf.grad is not None
+            return leaf.grad
+
+        together = gradient({0: first, 1: second})
+        assert torch.equal(together, gradient({0: first}, {1: second}))
+        assert torch.equal(2 * together, gradient({1: 2 * second, 0: 2 * first}))
