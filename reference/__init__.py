@@ -17,12 +17,16 @@ Read the files in this order; each needs only those above it:
     adam             a step scaled by the running moments of the gradient
     adamw            the same, with the weight decay kept out of the moments
 
+An operation comes as a pair. `f` computes y from x. `f_backward` is given `grad_output`, dL/dy, and
+returns dL/dx by the chain rule. L is the loss, the one number at the end of everything, and dL/dy is
+all that f needs to know of it. A gradient has the shape of its array.
+
 `python -m reference` prints one training step built from them, number by number.
 
 Every function is a formula (only `graph` and `operations` have objects that change): it takes
 arrays and returns new arrays, draws nothing at random unless it is handed a generator, and changes
-nothing in place. The array type is left open: float64 arrays
-give the value, complex arrays give derivatives (complex step), and the error-carrying arrays of
+nothing in place. The array type is left open. float64 arrays give the value; complex arrays give
+derivatives, f(x + ih).imag / h for a tiny h; and the error-carrying arrays of
 `tests/harness/rounded.py` give the value together with a bound on the rounding error of any
 faithful implementation. So branches on data are written `np.where`, and are decided on the real
 part.

@@ -4,7 +4,7 @@ Each operation on a tensor that needs a gradient leaves a node (the next file, `
 it). The node knows how to turn the gradient of its output into those of its inputs, the values that
 this takes, and the nodes that its inputs came from. So operations are the nodes, tensors flow along
 the edges; and the chain rule for any program, its loops and branches included, is one loop:
-`backward`.
+`backward`. (`mlp` has the same walk written out by hand, for one network.)
 
 Divergences from torch: no hooks, no gradients of gradients, no views but `detach`.
 """
