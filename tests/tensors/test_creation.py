@@ -1,6 +1,5 @@
 """What a new tensor is: its attributes, whose memory it has, and what it is filled with."""
 
-import math
 from fractions import Fraction
 
 import numpy as np
@@ -10,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.claims.claim import Claim, does_not_hold, holds, holds_with_care
+from tests.claims.distribution import assert_distributed, normal, uniform
 from tests.harness.formats import FORMATS
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.shapes import shapes
@@ -155,8 +155,8 @@ def test_logspace_is_the_powers_of_its_base(
 def test_random_tensors_stay_in_their_range(claim: Claim, seed: int, count: int) -> None:
     random = torch.Generator().manual_seed(seed)
     for name in FORMATS:
-        uniform = torch.rand(count, generator=random, dtype=getattr(torch, name))
-        assert ((uniform >= 0) & (uniform < 1)).all(), f"rand in {name} left [0, 1): {uniform}"
+        drawn = torch.rand(count, generator=random, dtype=getattr(torch, name))
+        assert ((drawn >= 0) & (drawn < 1)).all(), f"rand in {name} left [0, 1): {drawn}"
     whole = torch.randint(-3, 5, (count,), generator=random)
     assert ((whole >= -3) & (whole < 5)).all()
     permuted = torch.randperm(count, generator=random)
@@ -165,19 +165,7 @@ def test_random_tensors_stay_in_their_range(claim: Claim, seed: int, count: int)
 
 @makers
 def test_rand_and_normal_have_their_distributions(claim: Claim) -> None:
-    """No point of the distribution function is further off than 1 in 10^9 runs allow.
-
-    By the inequality of Dvoretzky, Kiefer and Wolfowitz, with Massart's constant, the empirical
-    distribution of n numbers is further than d from the true one with probability at most
-    2 exp(-2 n d²).
-    """
-    count = 20_000
-    distance = math.sqrt(math.log(2 / 1e-9) / (2 * count))
     random = torch.Generator().manual_seed(1)
-    uniform = np.sort(torch.rand(count, generator=random).numpy())
-    normal = np.sort(torch.normal(3.0, 2.0, (count,), generator=random).numpy())
-    below = np.arange(count) / count  # the share of numbers below each
-    phi = np.array([0.5 * math.erfc((3 - x) / 2 / math.sqrt(2)) for x in normal])
-    for distribution in (uniform, phi):
-        furthest = max(abs(distribution - below).max(), abs(distribution - below - 1 / count).max())
-        assert furthest <= distance
+    assert_distributed(torch.rand(20_000, generator=random).numpy(), uniform(0, 1))
+    numbers = torch.normal(3.0, 2.0, (20_000,), generator=random).numpy()
+    assert_distributed(numbers, normal(3, 2))

@@ -1,0 +1,1 @@
+"""Gradient clipping: what is cut, by how much, and when."""
