@@ -18,8 +18,8 @@ Read the files in this order; each needs only those above it:
     adamw            the same, with the weight decay kept out of the moments
 
 An operation comes as a pair. `f` computes y from x. `f_backward` is given `grad_output`, dL/dy, and
-returns dL/dx by the chain rule. L is the loss, the one number at the end of everything, and dL/dy is
-all that f needs to know of it. A gradient has the shape of its array.
+returns dL/dx by the chain rule. L is the loss, the one number at the end of everything, and dL/dy
+is all that f needs to know of it. A gradient has the shape of its array.
 
 `python -m reference` prints one training step built from them, number by number.
 

@@ -12,8 +12,9 @@ from torch.autograd.graph import Node
 from reference import operations
 from reference.graph import Tensor
 from tests.autograd.structure import same_graph
+from tests.autograd.test_gradients import first
 from tests.claims.claim import Claim, does_not_hold, holds, holds_with_care
-from tests.harness.targets import Target, Targets
+from tests.harness.targets import Targets
 
 ACCUMULATE = "torch::autograd::AccumulateGrad"
 
@@ -26,11 +27,6 @@ def chain(node: Node | None) -> list[str]:
         # Of addmm, the product stands second, after the bias.
         node = node.next_functions[node.name() == "AddmmBackward0"][0]
     return names
-
-
-def first(targets: Targets) -> list[Target]:
-    """The dtype makes no difference to a graph."""
-    return [target for _, paths in list(targets.by_dtype("graph"))[:1] for target in paths]
 
 
 @holds(
