@@ -51,10 +51,11 @@ def moving(
     shapes: dict[str, tuple[int, ...]],
     output_shape: tuple[int, ...],
     special: bool = True,
-    directions: st.SearchStrategy[str] = families,
+    of_inputs: st.SearchStrategy[str] = families,
+    of_directions: st.SearchStrategy[str] = families,
 ) -> Moving:
-    """Inputs and an output of these shapes; the directions, and what comes back, of a family."""
-    family, other = draw(families), draw(directions)
+    """Inputs of these shapes, from one family; directions and what comes back, from another."""
+    family, other = draw(of_inputs), draw(of_directions)
     return Moving(
         {n: draw(arrays(s, family, draw(layouts_of_inputs), special)) for n, s in shapes.items()},
         {name: draw(arrays(shape, other, None, special)) for name, shape in shapes.items()},

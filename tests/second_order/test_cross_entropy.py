@@ -36,7 +36,7 @@ def moving_scores(draw: st.DrawFn) -> MovingScores:
     rows = draw(sides(at_most=65))
     classes = draw(sides(at_least=1, at_most=1025 // max(1, rows)))
     labels = np.frombuffer(draw(st.binary(min_size=2 * rows, max_size=2 * rows)), ">u2") % classes
-    scores = draw(moving({"input": (rows, classes)}, (), special=False, directions=tame))
+    scores = draw(moving({"input": (rows, classes)}, (), special=False, of_directions=tame))
     return MovingScores(scores, labels.astype(np.int64))
 
 
