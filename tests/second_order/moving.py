@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from tests.harness.doors import SECOND_DOORS, movements
+from tests.harness.doors import SECOND_DOORS, Tensors, movements
 from tests.harness.dual import Dual
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.layouts import layouts
 from tests.harness.strategies.values import families
-from tests.harness.targets import Targets
+from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check
 
 # torch stores a tangent in the layout of its input, so it refuses an input whose elements share
@@ -39,6 +39,14 @@ class Moving:
             )
             for name, x in self.inputs.items()
         }
+
+    def tensors(self, target: Target) -> tuple[Tensors, Tensors, torch.Tensor]:
+        """Inputs, directions and grad_output, which serve every path of a device."""
+        return (
+            {name: x.tensor(target) for name, x in self.inputs.items()},
+            {name: v.tensor(target) for name, v in self.directions.items()},
+            self.grad_output.tensor(target),
+        )
 
 
 tame = st.sampled_from(("integers", "dyadic", "uniform"))
@@ -73,14 +81,9 @@ def verify(
     """All that moves, on every path; the reference takes a dtype, and leaves out what stays 0."""
     for dtype, paths in targets.by_dtype(*SECOND_DOORS):
         expected = reference(dtype)
+        tensors = {device: case.tensors(Target(device, dtype, "any")) for device in targets.devices}
         for target in paths:
-            found = movements(
-                target,
-                function,
-                {name: x.tensor(target) for name, x in case.inputs.items()},
-                {name: v.tensor(target) for name, v in case.directions.items()},
-                case.grad_output.tensor(target),
-            )
+            found = movements(target, function, *tensors[target.device])
             for name, moved in found.items():
                 want = expected.get(name)
                 if want is None:

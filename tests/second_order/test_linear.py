@@ -32,17 +32,18 @@ def kernel(dtype: str) -> Rounding:
 
 
 def moved_output(case: Moving, dtype: str) -> Rounded:
-    """What each of the three inputs contributes, added up.
+    """The output is linear in each input: it moves by what the direction gives in its place.
 
     Each contribution is a kernel of its own; what they come to is added in the dtype, in any order.
     """
+    (input, weight, _), (by_input, by_weight, by_bias) = (
+        [kernel(dtype).array(x.numbers(dtype)) for x in arrays.values()]
+        for arrays in (case.inputs, case.directions)
+    )
     adding = Rounding.native(dtype)
-    contributions = []
-    for name in case.inputs:
-        duals = case.duals(kernel(dtype), dtype, name)
-        moved = tangents(linear, *duals.values())
-        contributions.append(adding.array(kernel(dtype).stored(moved)))
-    return adding.stored(sum(contributions[1:], start=contributions[0]))
+    products = (kernel(dtype).stored(linear(*x)) for x in ((by_input, weight), (input, by_weight)))
+    first, second = map(adding.array, products)
+    return adding.stored(first + second + adding.array(by_bias))
 
 
 def moved(case: Moving, dtype: str) -> dict[str, Any]:
