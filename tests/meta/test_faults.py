@@ -22,7 +22,7 @@ FILES = {
         "tests/losses/test_cross_entropy.py",
         "tests/second_order/test_cross_entropy.py",
     ],
-    "batch_norm": ["tests/layers/test_batch_norm.py"],
+    "batch_norm": ["tests/layers/test_batch_norm.py", "tests/second_order/test_batch_norm.py"],
     "batch_norm module": ["tests/layers/test_batch_norm_history.py"],
     "dropout": ["tests/layers/test_dropout.py"],
     "dropout2d": ["tests/layers/test_dropout.py"],

@@ -60,3 +60,18 @@ def scores_held_in_the_backward(sound: Function) -> Function:
         return [altered(backward, first_term)(scores, grad_output), None]
 
     return altered(sound, alter)
+
+
+@fault("batch_norm", "tangent")
+def statistics_held_in_forward_mode(sound: Function) -> Function:
+    """In forward mode mean and variance of the batch do not move with the batch."""
+
+    def function(input: torch.Tensor, *rest: Any, eps: float, **options: Any) -> torch.Tensor:
+        still, moves = unpack_dual(input)
+        if moves is None:
+            return sound(input, *rest, eps=eps, **options)
+        over = [0, *range(2, input.dim())]
+        var, mean = torch.var_mean(still, over, correction=0)
+        return sound(input, mean, var, *rest[2:], training=False, eps=eps)
+
+    return function
