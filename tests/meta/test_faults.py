@@ -32,7 +32,14 @@ FILES = {
 }
 GRAPH = ("graph", "graph retain_grad", "graph detach", "graph in place", "graph hook")
 FILES |= {part: ["tests/autograd/test_graph.py"] for part in GRAPH}
-EVERYTHING = [f"tests/{folder}" for folder in ("layers", "losses", "optimizers", "second_order")]
+MODULES = {
+    "modules": ("zero_grad", "state_dict", "hook", "train"),
+    "trees": ("append", "deepcopy", "to", "load"),
+}
+for file, parts in MODULES.items():
+    FILES |= {f"modules {part}": [f"tests/modules/test_{file}.py"] for part in parts}
+FOLDERS = ("layers", "losses", "modules", "optimizers", "second_order")
+EVERYTHING = [f"tests/{folder}" for folder in FOLDERS]
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +70,11 @@ def found(request: pytest.FixtureRequest) -> Iterator[dict[str, "Future[Run]"]]:
 
 
 def elements(output: str) -> list[int]:
-    """The sizes of the arrays in the falsifying example."""
+    """The sizes of the arrays in the falsifying example, and how many modules and hooks it has."""
     shapes = re.findall(r"in shape \(([\d, ]*)\)", output)
-    return [math.prod(int(side) for side in re.findall(r"\d+", shape)) for shape in shapes]
+    counts = re.findall(r"of (\d+) modules|(?:before|after)=(\d+)", output)
+    sizes = [math.prod(int(side) for side in re.findall(r"\d+", shape)) for shape in shapes]
+    return sizes + [int(a or b) for a, b in counts]
 
 
 @pytest.mark.parametrize("fault", ["control", *FAULTS])
@@ -88,5 +97,14 @@ def test_each_required_kind_of_fault_is_there() -> None:
     required = [fault.component for fault in FAULTS.values() if fault.required]
     first_order = ["linear", "linear", "relu", "cross_entropy", "sgd", "adam", "adamw"]
     assert sorted(required) == sorted(
-        [*first_order, "relu", "cross_entropy", *3 * ["batch_norm"], "dropout", "graph", *GRAPH]
+        [
+            *first_order,
+            "relu",
+            "cross_entropy",
+            *3 * ["batch_norm"],
+            "dropout",
+            "graph",
+            *GRAPH,
+            *(part for part in FILES if part.startswith("modules") and part != "modules load"),
+        ]
     )

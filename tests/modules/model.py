@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from hypothesis.vendor.pretty import RepresentationPrinter
+
 Leaf = dict[str, Any]  # "numbers", "dtype"; a parameter also has its "grad"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Node:
     """A module: its dictionaries, as torch has them."""
 
@@ -24,6 +26,20 @@ class Node:
     plain: dict[str, Leaf | None] = field(default_factory=dict)
     children: dict[str, Node | None] = field(default_factory=dict)
     training: bool = True
+
+    def __repr__(self) -> str:
+        homes: list[dict[str, Any]] = [self.parameters, self.buffers, self.plain, self.children]
+        named = [
+            f"{'buffer ' * (home is self.buffers)}{name}="
+            f"{value['numbers'] if isinstance(value, dict) else value}"
+            for home in homes
+            for name, value in home.items()
+        ]
+        return f"<{self.kind} of {len(self.named_modules())} modules: {', '.join(named)}>"
+
+    def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
+        """Hypothesis would print the fields."""
+        printer.text(repr(self))
 
     # Questions
 

@@ -189,7 +189,9 @@ def test_containers_register_and_sequential_composes(
     holder.plain = layers
     holder.by_name = {"first": layers[0]}
     assert list(holder.parameters()) == []
-    holder.members = nn.ModuleList(layers)
+    holder.members = nn.ModuleList(layers[:1])
+    for layer in layers[1:]:
+        holder.members.append(layer)
     assert [id(p) for p in holder.parameters()] == [id(layer.weight) for layer in layers]
     holder.dictionary = nn.ModuleDict({"first": nn.Linear(3, 3, bias=False)})
     assert len(list(holder.parameters())) == len(layers) + 1

@@ -14,6 +14,7 @@ from tests.modules.model import Leaf, Node, once
 KINDS = ("Module", "Sequential", "ModuleList", "ModuleDict")
 names = st.sampled_from("abpq")
 numbers = st.lists(st.integers(-4, 4), max_size=2)
+often = st.sampled_from((False, True, True, True))
 
 
 def parameter(numbers: list[int]) -> Leaf:
@@ -30,16 +31,16 @@ def trees(draw: st.DrawFn, depth: int = 2, shared: list[Node] | None = None) -> 
     shared = [] if shared is None else shared
     node = Node(draw(st.sampled_from(KINDS[: 4 if depth else 1])))
     if node.kind == "Module":
-        if draw(st.booleans()):
-            node.parameters["p"] = draw(st.none() | numbers.map(parameter))
-        if draw(st.booleans()):
-            node.buffers["q"] = draw(st.none() | numbers.map(tensor))
+        if draw(often):
+            node.parameters["p"] = draw(numbers.map(parameter) | st.none())
+        if draw(often):
+            node.buffers["q"] = draw(numbers.map(tensor) | st.none())
             if draw(st.booleans()):
                 node.not_persistent.add("q")
         if draw(st.booleans()):
             node.plain["t"] = tensor([1])
     children: list[Node | None] = []
-    for _ in range(draw(st.integers(0, 2)) if depth else 0):
+    for _ in range(draw(st.sampled_from((0, 1, 1, 2, 2))) if depth else 0):
         again = bool(shared) and draw(st.integers(0, 3)) == 3
         child = draw(st.sampled_from(shared) if again else trees(depth - 1, shared))
         children.append(child)
@@ -156,4 +157,5 @@ def assert_same(module: Any, node: Node) -> None:
     """Every question has the answer that the dictionaries give."""
     got, expected = of_torch(module), of_model(node)
     for question, answer in expected.items():
-        assert got[question] == answer, f"{question}: {got[question]}, expected {answer}"
+        found = got[question]
+        assert found == answer, f"modules: {question} on cpu is {found}, expected {answer}"

@@ -4,6 +4,7 @@ from tests.meta.faults import (  # noqa: F401  (they register)
     autograd,
     batch_norm,
     dropout,
+    modules,
     optimizers,
     second_order,
 )
