@@ -51,53 +51,64 @@ def moving_batches(draw: st.DrawFn) -> MovingBatch:
     return MovingBatch(draw(inputs), draw(epsilons))
 
 
-def batch_norm_double_backward(
-    direction: Any, direction_weight: Any, grad_output: Any, input: Any, weight: Any, eps: float
-) -> tuple[Any, Any]:
-    r"""The gradients of sum(directions * gradients) with respect to input and weight.
+def how_batch_norm_moves(
+    x: Any, w: Any, v: Any, u: Any, t: Any, g: Any, eps: float
+) -> tuple[Any, Any, Any]:
+    r"""How the output and the gradients of input and weight move with input, weight and bias.
 
-    Symbols: x centered, c = x - mean, and scaled by s = 1 / std and w; g = grad_output, v and u the
-    directions of the gradients of input and weight; <.> the mean over a channel of M values.
+    Written as sums of separate terms, because torch multiplies them out, some before it adds and
+    some after, and where they cancel that is what tells.
 
-        sum(v dL/dx) = w s M (<gv> - <g><v> - s^2 <gc><vc>)
+    Symbols: x the input, w the weight, v, u, t the directions of input, weight and bias, and
+    g = grad_output; c = x - mean, s = 1 / std; sums run over the M values of a channel, <.> is
+    their mean.
 
-        d/dx = w s^3 (c (<g><v> - <gv> + 3 s^2 <gc><vc>) + <vc> (<g> - g) + <gc> (<v> - v))
-               + u s (g - <g> - s^2 <gc> c)
-        d/dw = sum v s (g - <g> - s^2 <gc> c)
+        J v = s (v - <v> - s^2 <vc> c)                    how x, normalised, moves: symmetric in v
+        output moves by        w J v + u s c + t
+        dL/dw = sum g s c      by sum g J v = sum v J g
+        dL/dx = w J g          by u J g + w s^3 (c (<g><v> - <gv> + 3 s^2 <gc><vc>)
+                                                 + <vc> (<g> - g) + <gc> (<v> - v))
 
-    since ds/dx = -s^3 c / M, d<gc>/dx = (g - <g>) / M and d<vc>/dx = (v - <v>) / M.
+    since s moves by -s^3 <vc>, <gc> by <gv> - <g><v>, and c by v - <v>.
     """
-    axes, count = all_but_channels(input), values_per_channel(input)
+    axes, count = all_but_channels(x), values_per_channel(x)
 
-    def mean(x: Any) -> Any:
-        return per_channel(x.sum(axis=axes) / count, input)
+    def total(x: Any) -> Any:
+        return per_channel(x.sum(axis=axes), c)
 
-    batch_mean, var = batch_statistics(input)
-    s, w, u = (per_channel(x, input) for x in (inverse_std(var, eps), weight, direction_weight))
-    g, v, c = grad_output, direction, input - per_channel(batch_mean, input)
-    gc, vc = mean(g * c), mean(v * c)
-    along = mean(g) * mean(v) - mean(g * v) + 3 * s * s * gc * vc
-    by_input = w * s * s * s * (c * along + vc * (mean(g) - g) + gc * (mean(v) - v))
-    without_weight = s * (g - mean(g) - c * (s * s * gc))
-    return by_input + u * without_weight, (v * without_weight).sum(axis=axes)
+    batch_mean, var = batch_statistics(x)
+    c = x - per_channel(batch_mean, x)
+    s, w, u, t = (per_channel(a, x) for a in (inverse_std(var, eps), w, u, t))
+
+    def normalised(v: Any, scale: Any) -> Any:
+        """J v, times a scale."""
+        h = scale * s / count
+        return h * (v * count) + -(h * total(v)) + -(h * (c * s * s * total(v * c)))
+
+    gc, vc = total(g * c), total(v * c)
+    along = total(g) * total(v) / count + -total(g * v) + 3 / count * (s * s * gc * vc)
+    grad_input = (
+        w * (c * s * s * s * along / count)
+        + w * (vc * s * s * s / count * (total(g) / count + -g))
+        + w * (gc * s * s * s / count * (total(v) / count + -v))
+        + normalised(g, u)
+    )
+    grad_weight = (v * normalised(g, 1.0)).sum(axis=axes)
+    return normalised(v, w) + u * c * s + t, grad_input, grad_weight
 
 
 def moved(case: MovingBatch, dtype: str) -> dict[str, Any]:
-    """Normalisation has a symmetric Jacobian: how it moves is what its backward pass computes."""
     kernel = Rounding.kernel(dtype)
     x, w = (kernel.array(case.inputs.inputs[n].numbers(dtype)) for n in ("input", "weight"))
     v, u, t = (kernel.array(d.numbers(dtype)) for d in case.inputs.directions.values())
     g = kernel.array(case.inputs.grad_output.numbers(dtype))
-    statistics = batch_statistics(x)
-    by_input, _, _ = batch_norm_backward(v, x, *statistics, w, eps=case.eps)
-    by_the_others = batch_norm(x, *statistics, u, t, eps=case.eps)
-    output = kernel.stored(by_input + by_the_others)
-    second = batch_norm_double_backward(v, u, g, x, w, case.eps)
+    moves = how_batch_norm_moves(x, w, v, u, t, g, case.eps)
+    output, grad_input, grad_weight = map(kernel.stored, moves)
     return {
         "tangent": output,
         "second grad_output": output,
-        "second grad_input": kernel.stored(second[0]),
-        "second grad_weight": kernel.stored(second[1]),
+        "second grad_input": grad_input,
+        "second grad_weight": grad_weight,
     }
 
 
@@ -126,9 +137,8 @@ def test_the_formulas_above_are_the_derivatives_of_the_reference() -> None:
     generator = np.random.default_rng(0)
     x, g, v = (generator.standard_normal((4, 3, 2)) for _ in range(3))
     w, u, b, t = (generator.standard_normal(3) for _ in range(4))
-    by_x, by_w = batch_norm_double_backward(v, u, g, x, w, 0.1)
-    grad_input, grad_weight, _ = tangents(backward, Dual(g), Dual(x, v), Dual(w, u))
-    agree(by_x, grad_input)
-    agree(by_w, grad_weight)
-    by_input = backward(v, x, w)[0]
-    agree(by_input + forward(x, u, t), tangents(forward, Dual(x, v), Dual(w, u), Dual(b, t)))
+    output, grad_input, grad_weight = how_batch_norm_moves(x, w, v, u, t, g, 0.1)
+    agree(output, tangents(forward, Dual(x, v), Dual(w, u), Dual(b, t)))
+    by_input, by_weight, _ = tangents(backward, Dual(g), Dual(x, v), Dual(w, u))
+    agree(grad_input, by_input)
+    agree(grad_weight, by_weight)
