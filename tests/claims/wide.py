@@ -1,10 +1,17 @@
-"""The targets of claims about formulas, for which two dtypes say as much as four."""
+"""How claims about formulas are tried: in two dtypes, on fewer examples.
+
+The properties of the components look closer; what is believed of them shows at once.
+"""
 
 from collections.abc import Iterator
+
+from hypothesis import settings
 
 from tests.harness.formats import FORMATS
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target, Targets
+
+fewer = settings(max_examples=settings().max_examples // 3)
 
 
 def wide(targets: Targets, path: str = "functional") -> Iterator[tuple[Target, Rounding]]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from tests.claims.claim import Claim, holds, holds_with_care
-from tests.claims.wide import wide
+from tests.claims.wide import fewer, wide
 from tests.harness.formats import FORMATS
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.shapes import shapes
@@ -45,6 +45,7 @@ def clipped(p: torch.Tensor) -> list[float]:
 
 
 @holds("C1", "clipping by value puts every entry into [-c, c]")
+@fewer
 @given(array=gradients, limit=limits)
 def test_clipping_by_value_clamps(
     claim: Claim, targets: Targets, array: DrawnArray, limit: float
@@ -67,6 +68,7 @@ def scaled_to(gradient: Any, norm: Any, limit: float) -> Any:
     "clipping by norm scales all gradients by max_norm / norm when norm > max_norm",
     "by min(1, max_norm / (norm + 1e-6)): at norm = max_norm, too, and to a little less",
 )
+@fewer
 @given(array=gradients, limit=limits)
 def test_clipping_by_norm_scales_by_a_little_less(
     claim: Claim, targets: Targets, array: DrawnArray, limit: float
@@ -85,6 +87,7 @@ def test_clipping_by_norm_scales_by_a_little_less(
 
 
 @holds("C3", "clipping by norm keeps the gradient's direction; by value may change it")
+@fewer
 @given(array=gradients, limit=limits)
 def test_clipping_by_norm_keeps_the_direction(
     claim: Claim, targets: Targets, array: DrawnArray, limit: float

@@ -19,7 +19,7 @@ from reference.dropout import dropout
 from reference.linear import linear, linear_backward
 from reference.relu import relu, relu_backward
 from tests.claims.claim import Claim, does_not_hold, holds, holds_with_care
-from tests.claims.wide import wide
+from tests.claims.wide import fewer, wide
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.shapes import shapes
@@ -43,6 +43,7 @@ def linear_cases(draw: st.DrawFn) -> list[DrawnArray]:
     "Linear computes x W^T + b, W (out, in), for any leading dimensions; matmul does the same",
     "each to within its rounding bound, which grows with the size and number of the products",
 )
+@fewer
 @given(case=linear_cases())
 def test_linear_and_matmul_agree_to_within_rounding(
     claim: Claim, targets: Targets, case: list[DrawnArray]
@@ -66,6 +67,7 @@ def test_linear_and_matmul_agree_to_within_rounding(
     "the gradient of the weight is dOut * H",
     "in torch's layout dL/dW = dOut^T H; dL/dx = dOut W; dL/db sums the rows of dOut",
 )
+@fewer
 @given(case=linear_cases())
 def test_the_gradients_of_linear_are_products(
     claim: Claim, targets: Targets, case: list[DrawnArray]
@@ -88,6 +90,7 @@ def test_the_gradients_of_linear_are_products(
 
 
 @holds("L3", "ReLU passes the gradient where its input is > 0, and 0 where it is <= 0")
+@fewer
 @given(data=st.data(), shape=shapes(max_dims=2, max_elements=65))
 def test_relu_passes_the_gradient_above_0(
     claim: Claim, targets: Targets, data: st.DataObject, shape: tuple[int, ...]
@@ -110,6 +113,7 @@ batches = st.tuples(st.integers(2, 9), st.integers(1, 5)).flatmap(
 
 
 @holds("L6", "BatchNorm normalises each feature over the batch, then rescales by gamma and beta")
+@fewer
 @given(array=batches, gamma=st.integers(-4, 4), beta=st.integers(-4, 4))
 def test_batch_norm_normalises_and_rescales(
     claim: Claim, targets: Targets, array: DrawnArray, gamma: int, beta: int
@@ -190,6 +194,7 @@ def test_the_mean_over_all_masks_is_the_linear_network(
 
 
 @holds("L9", "nn.Identity returns its input itself, and has no parameters")
+@fewer
 @given(array=arrays((2, 2), "uniform"))
 def test_identity_is_the_identity(claim: Claim, targets: Targets, array: DrawnArray) -> None:
     for target, _ in wide(targets):
@@ -200,6 +205,7 @@ def test_identity_is_the_identity(claim: Claim, targets: Targets, array: DrawnAr
 
 
 @holds("L10", "nn.X and F.x compute the same: ReLU, Linear, dropout, cross-entropy, BatchNorm")
+@fewer
 @given(array=batches, seed=st.integers(0, 2**32 - 1), training=st.booleans())
 def test_modules_and_functions_are_equal_bit_for_bit(
     claim: Claim, targets: Targets, array: DrawnArray, seed: int, training: bool

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reference.cross_entropy import log_softmax, nll_loss
 from tests.claims.claim import Claim, holds
-from tests.claims.wide import wide
+from tests.claims.wide import fewer, wide
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.targets import Targets
 from tests.harness.verdict import check
@@ -25,6 +25,7 @@ pairs = st.tuples(st.integers(1, 9), st.integers(1, 5)).flatmap(
     "cross-entropy takes logits; it is NLL of log-softmax, -sum p log q;"
     " its gradient is (softmax - onehot) / N",
 )
+@fewer
 @given(pair=pairs)
 def test_cross_entropy_takes_logits(
     claim: Claim, targets: Targets, pair: tuple[DrawnArray, DrawnArray]
@@ -59,6 +60,7 @@ def test_cross_entropy_takes_logits(
 @holds(
     "L5", "MSE is the mean of squares, its gradient 2/n (y_hat - y); MAE the mean of |y_hat - y|"
 )
+@fewer
 @given(pair=pairs)
 def test_mse_is_the_mean_of_squares(
     claim: Claim, targets: Targets, pair: tuple[DrawnArray, DrawnArray]

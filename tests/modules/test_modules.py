@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tests.claims.claim import Claim, holds, holds_with_care
+from tests.claims.wide import fewer
 from tests.modules.model import Node
 from tests.modules.trees import as_leaf, assert_same, build, numbers, trees
 
@@ -21,6 +22,7 @@ small = st.lists(st.integers(-4, 4), min_size=3, max_size=3)
     "M1",
     "a Parameter is a Tensor, requires grad and is registered when assigned; a plain tensor not",
 )
+@fewer
 @given(values=numbers)
 def test_only_parameters_register_themselves(claim: Claim, values: list[int]) -> None:
     module = nn.Module()
@@ -38,6 +40,7 @@ def test_only_parameters_register_themselves(claim: Claim, values: list[int]) ->
     "buffers are in state_dict unless persistent=False, move with the module, are not parameters",
     "and the optimizer, which was given parameters(), leaves them alone",
 )
+@fewer
 @given(node=trees(), dtype=st.sampled_from(("float64", "bfloat16")))
 def test_buffers_move_and_are_saved_but_not_trained(claim: Claim, node: Node, dtype: str) -> None:
     module = build(node)
@@ -63,6 +66,7 @@ def test_buffers_move_and_are_saved_but_not_trained(claim: Claim, node: Node, dt
 
 
 @holds("M3", "parameters() is a recursive generator; children(), modules() and named_... likewise")
+@fewer
 @given(node=trees())
 def test_a_tree_is_enumerated_exactly(claim: Claim, node: Node) -> None:
     """By name and in order, and what is shared once; see `tests/modules/model.py`."""
@@ -91,6 +95,7 @@ class Doubling(nn.Module):
 
 
 @holds("M4", "`model(x)` runs the hooks around forward(); `model.forward(x)` does not")
+@fewer
 @given(
     before=st.integers(0, 3),
     after=st.integers(0, 3),
@@ -138,6 +143,7 @@ def test_hooks_run_once_each_around_forward(
     "state_dict restores any tree; strict loading reports missing and unexpected keys",
     "only after it has loaded all that fits; and below a child that is None nothing is unexpected",
 )
+@fewer
 @given(node=trees(), left_out=st.integers(0, 4))
 def test_state_dict_restores_a_tree(claim: Claim, node: Node, left_out: int) -> None:
     module, other = build(node), build(node)
@@ -170,6 +176,7 @@ def test_state_dict_restores_a_tree(claim: Claim, node: Node, left_out: int) -> 
     "M6",
     "Sequential composes; ModuleList and ModuleDict register their members, a list or dict not",
 )
+@fewer
 @given(matrices=st.lists(st.tuples(small, small, small), min_size=1, max_size=3), row=small)
 def test_containers_register_and_sequential_composes(
     claim: Claim, matrices: list[Any], row: list[int]
@@ -204,6 +211,7 @@ def test_containers_register_and_sequential_composes(
 
 
 @holds("M7", "train() and eval() recurse; eval freezes dropout and the statistics of BatchNorm")
+@fewer
 @given(node=trees(), values=st.lists(small, min_size=2, max_size=4))
 def test_modes_recurse_and_eval_freezes(claim: Claim, node: Node, values: Any) -> None:
     tree = build(node)
@@ -233,6 +241,7 @@ def test_modes_recurse_and_eval_freezes(claim: Claim, node: Node, values: Any) -
     "apply(fn) visits every submodule once; zero_grad() on the module clears all gradients",
     "children before their parents, and a module with two parents twice",
 )
+@fewer
 @given(node=trees(), set_to_none=st.booleans())
 def test_apply_visits_all_and_zero_grad_clears_all(
     claim: Claim, node: Node, set_to_none: bool

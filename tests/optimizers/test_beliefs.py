@@ -19,7 +19,7 @@ from reference.adamw import adamw_step
 from reference.linear import linear, linear_backward
 from reference.sgd import sgd_step
 from tests.claims.claim import Claim, does_not_hold, holds, holds_with_care
-from tests.claims.wide import wide
+from tests.claims.wide import fewer, wide
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.shapes import shapes
 from tests.harness.targets import Target, Targets
@@ -61,6 +61,7 @@ def stepped(optimizer: Factory, value: float, grad: float, **options: Any) -> fl
 
 
 @holds("O1", "SGD: p <- p - lr g")
+@fewer
 @given(pair=pairs, lr=st.sampled_from((0.01, 0.5, 1.0)))
 def test_sgd_goes_along_the_gradient(
     claim: Claim, targets: Targets, pair: tuple[DrawnArray, DrawnArray], lr: float
@@ -84,6 +85,7 @@ def test_sgd_goes_along_the_gradient(
     "Adam: p <- p - lr m / (sqrt(v) + eps), m and v moving averages",
     "of m and v corrected for their start at 0, m / (1 - beta1^t) and v / (1 - beta2^t)",
 )
+@fewer
 @given(pair=pairs)
 def test_adam_corrects_the_start_of_its_averages(
     claim: Claim, targets: Targets, pair: tuple[DrawnArray, DrawnArray]
@@ -107,6 +109,7 @@ def test_adam_corrects_the_start_of_its_averages(
     "AdamW: p <- p - lr wd p, apart from the gradient; then Adam",
     "while weight_decay of Adam is added to the gradient, and so goes through m and v",
 )
+@fewer
 @given(pair=pairs, decay=st.sampled_from((0.1, 0.5)))
 def test_adamw_decays_apart_from_the_gradient(
     claim: Claim, targets: Targets, pair: tuple[DrawnArray, DrawnArray], decay: float
@@ -128,6 +131,7 @@ def test_adamw_decays_apart_from_the_gradient(
 
 
 @holds("O4", "step() goes through param_groups, skips grad None, changes in place, keeps state")
+@fewer
 @given(
     groups=st.lists(
         st.tuples(
@@ -158,6 +162,7 @@ def test_step_goes_through_its_groups(claim: Claim, groups: list[Any]) -> None:
 
 
 @does_not_hold("O5", "step() clears the gradients", "step() leaves .grad as it was, bit for bit")
+@fewer
 @given(make=factories, pair=pairs)
 def test_step_leaves_the_gradient_alone(
     claim: Claim, targets: Targets, make: Factory, pair: tuple[DrawnArray, DrawnArray]
@@ -176,6 +181,7 @@ def test_step_leaves_the_gradient_alone(
 
 
 @holds("O6", "zero_grad() sets .grad to None; with set_to_none=False it fills in zeros")
+@fewer
 @given(
     make=factories,
     grad=shapes(max_dims=2, max_elements=17).flatmap(lambda shape: arrays(shape, "wide")),
@@ -196,6 +202,7 @@ def test_zero_grad_forgets_or_fills(
 
 
 @holds("O7", "the optimizer holds references to the parameters, not copies")
+@fewer
 @given(make=factories, pair=pairs)
 def test_the_optimizer_holds_the_parameters_themselves(
     claim: Claim, targets: Targets, make: Factory, pair: tuple[DrawnArray, DrawnArray]
@@ -212,6 +219,7 @@ def test_the_optimizer_holds_the_parameters_themselves(
 @does_not_hold(
     "O8", "each parameter gets its own group", "one group holds all, unless groups are given"
 )
+@fewer
 @given(make=factories, sizes=st.lists(st.integers(1, 3), min_size=1, max_size=4))
 def test_one_group_holds_all_parameters(claim: Claim, make: Factory, sizes: list[int]) -> None:
     params = [scalar(0.0) for _ in range(sum(sizes))]
@@ -225,6 +233,7 @@ def test_one_group_holds_all_parameters(claim: Claim, make: Factory, sizes: list
 
 
 @holds("O9", "state_dict() and load_state_dict() restore the run, bit for bit")
+@fewer
 @given(
     make=factories,
     drawn=st.lists(arrays((3,), "uniform", "contiguous", special=False), min_size=3, max_size=5),
@@ -255,6 +264,7 @@ def test_a_restored_run_goes_on_bit_for_bit(
 
 
 @holds("O10", "the gradient is one long vector: its norm is that of all gradients end to end")
+@fewer
 @given(
     drawn=st.lists(
         shapes(max_dims=2, max_elements=17).flatmap(
@@ -303,6 +313,7 @@ def regressions(draw: st.DrawFn) -> tuple[list[DrawnArray], int]:
     "a batch's gradient is the average of its rows' gradients; micro-batches add up to it",
     "if each part's mean loss is scaled by its share of the rows; to within rounding",
 )
+@fewer
 @given(case=regressions())
 def test_micro_batches_add_up_to_the_batch(
     claim: Claim, targets: Targets, case: tuple[list[DrawnArray], int]
@@ -361,6 +372,7 @@ def test_a_line_is_learnt_along_its_closed_form(claim: Claim) -> None:
     "Adam adapts to each parameter, so the scale of the gradient does not matter",
     "exactly so for eps = 0; else not for gradients as small as eps",
 )
+@fewer
 @given(
     drawn=st.lists(arrays((3,), "uniform", "contiguous", special=False), min_size=2, max_size=4),
     power=st.integers(-20, 20),

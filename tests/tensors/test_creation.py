@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.claims.claim import Claim, does_not_hold, holds, holds_with_care
 from tests.claims.distribution import assert_distributed, normal, uniform
+from tests.claims.wide import fewer
 from tests.harness.formats import FORMATS
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.shapes import shapes
@@ -24,6 +25,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 @holds("T1", "a tensor has data, grad, grad_fn, requires_grad, is_leaf, dtype, shape, device")
+@fewer
 @given(array=drawn_arrays, requires_grad=st.booleans())
 def test_a_tensor_has_eight_attributes(
     claim: Claim, targets: Targets, array: DrawnArray, requires_grad: bool
@@ -54,6 +56,7 @@ copies = holds_with_care(
 
 
 @copies
+@fewer
 @given(array=drawn_arrays)
 def test_tensor_copies_and_from_numpy_shares(claim: Claim, array: DrawnArray) -> None:
     numbers = np.array(array.numbers("float64"))
@@ -89,6 +92,7 @@ def test_a_tensor_of_sizes_holds_whatever_was_there(claim: Claim) -> None:
     "torch.fill((3, 3), 2) and fill_like make constant tensors",
     "torch.full and torch.full_like do; torch.fill takes a tensor, and returns a filled copy",
 )
+@fewer
 @given(shape=shapes(max_dims=3, max_elements=65), number=small)
 def test_full_makes_constant_tensors(claim: Claim, shape: tuple[int, ...], number: int) -> None:
     with pytest.raises(TypeError, match="fill"):
@@ -114,6 +118,7 @@ makers = holds(
 
 
 @makers
+@fewer
 @given(start=small, steps=st.integers(2, 70), halvings=st.integers(0, 6))
 def test_regular_tensors(claim: Claim, start: int, steps: int, halvings: int) -> None:
     """All numbers are multiples of a power of two, small enough that no dtype rounds them."""
@@ -136,6 +141,7 @@ def test_regular_tensors(claim: Claim, start: int, steps: int, halvings: int) ->
 
 
 @makers
+@fewer
 @given(base=st.integers(2, 10), first=st.integers(-6, 0), count=st.integers(2, 13))
 def test_logspace_is_the_powers_of_its_base(
     claim: Claim, base: int, first: int, count: int
@@ -151,6 +157,7 @@ def test_logspace_is_the_powers_of_its_base(
 
 
 @makers
+@fewer
 @given(seed=seeds, count=st.integers(1, 300))
 def test_random_tensors_stay_in_their_range(claim: Claim, seed: int, count: int) -> None:
     random = torch.Generator().manual_seed(seed)

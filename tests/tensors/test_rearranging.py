@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.claims.claim import Claim, holds
+from tests.claims.wide import fewer
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.shapes import shapes
 from tests.harness.targets import Targets
@@ -19,6 +20,7 @@ def alike(draw: st.DrawFn) -> list[DrawnArray]:
 
 
 @holds("T5", "stack adds a dimension, cat does not; dim counts brackets from the outside")
+@fewer
 @given(drawn=alike(), dim=st.integers(0, 3))
 def test_stack_and_cat_join_as_in_numpy(
     claim: Claim, targets: Targets, drawn: list[DrawnArray], dim: int
@@ -45,6 +47,7 @@ def same(tensor: torch.Tensor, numbers: np.ndarray) -> bool:
 
 
 @holds("T6", "reshape of a contiguous tensor, transpose, squeeze and unsqueeze are views")
+@fewer
 @given(
     array=shapes(min_dims=1, max_dims=4, max_elements=65).flatmap(lambda s: arrays(s, "uniform")),
     first=st.integers(0, 3),
@@ -78,6 +81,7 @@ def test_views_share_memory_and_have_numpys_semantics(
     "matmul broadcasts: (B, d) times (B, d, K) gives (B, B, K)",
     "it pairs every row with every batch entry; bmm and einsum pair each with its own: (B, K)",
 )
+@fewer
 @given(sizes=st.tuples(*[st.integers(1, 4)] * 3), data=st.data())
 def test_matmul_pairs_all_and_bmm_pairs_each(
     claim: Claim, targets: Targets, sizes: tuple[int, int, int], data: st.DataObject

@@ -20,7 +20,7 @@ from reference.linear import linear, linear_backward
 from reference.relu import relu, relu_backward
 from reference.sgd import sgd_step
 from tests.claims.claim import Claim, holds
-from tests.claims.wide import wide
+from tests.claims.wide import fewer, wide
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.targets import Targets
 from tests.harness.verdict import check
@@ -75,6 +75,7 @@ def reference_step(step: Step, labels: Any, rounding: Any, dtype: str) -> tuple[
 
 
 @holds("N1", "one training step: forward, loss, zero_grad, backward, (clip), step")
+@fewer
 @given(step=steps())
 def test_a_training_step_of_any_network_equals_the_reference(
     claim: Claim, targets: Targets, step: Step
