@@ -7,7 +7,9 @@ Read the files in this order; each needs only those above it:
     relu             the kink, and which side of it passes the gradient
     batch_norm       every channel shifted and scaled to mean 0 and variance 1
     dropout          a random share set to zero, and the rest scaled up for it
-    cross_entropy    log-softmax, then the mean negative log-likelihood
+    log_softmax      scores turned into log-probabilities
+    nll_loss         the log-probability of the true class, negative, and averaged
+    cross_entropy    log_softmax, then nll_loss; or against probabilities, smoothed or not
     arithmetic       sums, products and powers, and what broadcasting does to gradients
     graph            nodes, leaves, and the loop that is `loss.backward()`
     operations       the functions above on tensors: the forward pass builds the graph

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from reference.adamw import adamw_step
-from reference.cross_entropy import log_softmax_backward, nll_loss_backward
 from reference.drawing import as_dot, as_text
 from reference.graph import Tensor
 from reference.linear import linear_backward
+from reference.log_softmax import log_softmax_backward
 from reference.mlp import (
     Activations,
     Parameters,
@@ -27,6 +27,7 @@ from reference.mlp import (
     initial_parameters,
     recorded_forward,
 )
+from reference.nll_loss import nll_loss_backward
 from reference.relu import relu_backward
 
 SYMBOLS = ("W1", "b1", "W2", "b2")  # of the parameters, in their order

@@ -1,131 +1,171 @@
-"""Cross-entropy of class scores against class labels, in the two steps that autograd records."""
+"""Cross-entropy of class scores against class labels or class probabilities."""
+
+import math
 
 import numpy as np
 
+from reference.log_softmax import log_softmax
+from reference.nll_loss import (
+    check_reduction,
+    class_dim,
+    class_last,
+    counted,
+    nll_loss,
+    total_weight,
+)
 
-def cross_entropy(input: np.ndarray, target: np.ndarray) -> np.ndarray:
+
+def cross_entropy(
+    input: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None = None,
+    *,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> np.ndarray:
     r"""Average how surprised the scores are by the true classes.
 
     The loss of classification: -log of the probability that the softmax of the scores gives to the
-    true class, averaged over the batch. Its gradient with respect to the scores is as simple as a
-    gradient can be, (softmax(x) - onehot(t)) / N: prediction minus truth. That is what the two
-    backward steps below compute when they are chained.
+    true class, averaged over the rows. Its gradient with respect to the scores is as simple as a
+    gradient can be, (softmax(x) - onehot(t)) / N: prediction minus truth. That is what the steps
+    back through `nll_loss` and `log_softmax` come to.
 
-    Symbols: x_nc the score (logit) of class c in row n, t_n the true class of row n, N rows.
+    Label smoothing trusts the label only so far: a share of the truth goes to all classes alike.
 
-        L = -1/N sum_n log softmax(x_n)_{t_n}
+    Symbols: x_nc the score (logit) of class c in row n, y = log softmax(x), t_n the true class of
+    the row, w_c the weight of a class, eps the label_smoothing, C classes.
+
+        L = (1 - eps) nll_loss(y, t) + eps / C uniform_loss(y, t)
 
     Args:
-        input: (N, C) scores, any real numbers.
-        target: (N,) integers in [0, C).
+        input: (N, C, *positions) or (C,), scores, any real numbers.
+        target: (N, *positions) or (), integers in [0, C) or ignore_index; or, as the input, the
+            probability of each class, of real numbers.
+        weight: (C,), 1 if absent.
+        ignore_index: rows with this class do not count; it means nothing to probabilities.
+        label_smoothing: eps, in [0, 1].
+        reduction: "none", "mean" or "sum".
 
     Returns:
-        loss: a scalar, in nats.
+        loss: (N, *positions) or () for "none", else a scalar, in nats.
 
     Raises:
-        ValueError: if a target is not a class.
+        ValueError: if a target is no class, a shape does not fit, the reduction is unknown, or
+            label_smoothing lies outside [0, 1].
 
     Divergence from torch: none. An empty batch has no mean, and gives NaN in both.
 
     >>> float(cross_entropy(np.array([[0.0, 0.0], [0.0, 0.0]]), np.array([0, 1])) - np.log(2))
     0.0
+    >>> float(cross_entropy(np.array([[0.0, 0.0]]), np.array([[0.5, 0.5]])) - np.log(2))
+    0.0
 
-    Source: Bishop, "Pattern Recognition and Machine Learning" (2006), section 4.3.4.
+    Source: Bishop, "Pattern Recognition and Machine Learning" (2006), section 4.3.4; Szegedy et
+    al., "Rethinking the Inception architecture" (2016), section 7, on label smoothing.
     """
-    return nll_loss(log_softmax(input), target)
+    check_smoothing(label_smoothing)
+    log_probabilities = log_softmax(input, class_dim(input))
+    if is_probabilities(target):
+        smoothed = smooth(target, label_smoothing, input.shape[class_dim(input)])
+        return soft_loss(log_probabilities, smoothed, weight, reduction=reduction)
+    labels = (target, weight)
+    hard = nll_loss(log_probabilities, *labels, ignore_index=ignore_index, reduction=reduction)
+    if label_smoothing == 0:
+        return hard
+    uniform = uniform_loss(
+        log_probabilities, *labels, ignore_index=ignore_index, reduction=reduction
+    )
+    share = label_smoothing / input.shape[class_dim(input)]
+    return (1 - label_smoothing) * hard + share * uniform
 
 
-def log_softmax(input: np.ndarray) -> np.ndarray:
-    r"""Turn scores into log-probabilities.
+def uniform_loss(
+    input: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> np.ndarray:
+    r"""Add up the surprise by every class; rows count, and are averaged, as in `nll_loss`.
 
-    Shifting a row of scores by a constant changes no probability. The shift by the row's maximum
-    makes the largest exponential 1, so that none overflows and their sum is never 0.
-
-    Symbols: m_n = max_c x_nc.
-
-        log softmax(x)_nc = (x_nc - m_n) - log sum_k exp(x_nk - m_n)
+        l_n = -sum_c w_c y_nc        L = sum_n l_n / sum_n w_{t_n}
 
     Args:
-        input: (N, C) scores, C at least 1.
+        input: (N, C, *positions) or (C,), log-probabilities.
+        target, weight, ignore_index, reduction: as in `nll_loss`.
 
     Returns:
-        log_probabilities: (N, C), each at most 0; exp of a row sums to 1.
+        loss: (N, *positions) or () for "none", else a scalar.
 
-    >>> log_softmax(np.array([[1000.0, 1000.0]])).tolist() == [[-np.log(2), -np.log(2)]]
-    True
-
-    Source: Higham, Blanchard, Higham, "Accurately computing the log-sum-exp and softmax functions"
-    (2021), section 4, the shifted formulas.
+    >>> float(uniform_loss(np.array([[-1.0, -2.0]]), np.array([0])))
+    3.0
     """
-    shifted = input - input.real.max(axis=1, keepdims=True)  # (N, C) - (N, 1)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))  # (N, C) - (N, 1)
+    rows = class_last(input)
+    kept, classes = counted(target, rows.shape[-1], ignore_index)
+    losses = -(rows if weight is None else rows * weight).sum(axis=-1)
+    losses = np.where(kept, losses, 0.0)
+    if reduction == "none":
+        return losses
+    if reduction == "sum":
+        return losses.sum()
+    with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0
+        return losses.sum() / total_weight(kept, classes, weight)
 
 
-def log_softmax_backward(grad_output: np.ndarray, output: np.ndarray) -> np.ndarray:
-    r"""Carry the gradient from log-probabilities back to scores.
+def soft_loss(
+    input: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None = None,
+    *,
+    reduction: str = "mean",
+) -> np.ndarray:
+    r"""Average the surprise by each class, as probable as the target says. Each row counts alike.
 
-    Raising one score lowers all the other probabilities of its row; the second term is that effect.
-
-    Symbols: g = dL/dy, y the log-probabilities, so exp(y) is the softmax.
-
-        dL/dx_nc = g_nc - exp(y_nc) sum_k g_nk
+        l_n = -sum_c y_nc p_nc w_c        L = sum_n l_n / N
 
     Args:
-        grad_output: (N, C), dL/dy.
-        output: (N, C), as returned by `log_softmax`.
+        input: (N, C, *positions) or (C,), log-probabilities.
+        target: as the input, the probabilities p.
+        weight: (C,), 1 if absent; the mean does not divide by it.
+        reduction: "none", "mean" or "sum".
 
     Returns:
-        grad_input: (N, C); each row sums to 0.
-
-    >>> log_softmax_backward(np.array([[-1.0, 0.0]]), np.log(np.array([[0.25, 0.75]]))).tolist()
-    [[-0.75, 0.75]]
-    """
-    return grad_output - np.exp(output) * grad_output.sum(axis=1, keepdims=True)
-
-
-def nll_loss(log_probabilities: np.ndarray, target: np.ndarray) -> np.ndarray:
-    r"""Average the negative log-likelihood of the true classes.
-
-        L = -1/N sum_n y_{n, t_n}
-
-    Args:
-        log_probabilities: (N, C).
-        target: (N,) integers in [0, C).
-
-    Returns:
-        loss: a scalar; NaN for an empty batch.
+        loss: (N, *positions) or () for "none", else a scalar.
 
     Raises:
-        ValueError: if a target is not a class.
+        ValueError: if the shapes differ, or the reduction is unknown.
 
-    >>> float(nll_loss(np.array([[-1.0, -2.0], [-3.0, -4.0]]), np.array([0, 1])))
-    2.5
+    >>> float(soft_loss(np.array([[-1.0, -2.0]]), np.array([[0.5, 0.5]])))
+    1.5
     """
-    rows, classes = log_probabilities.shape
-    if not np.all((target >= 0) & (target < classes)):
-        raise ValueError(f"target: each must be one of the {classes} classes 0 to {classes - 1}")
-    with np.errstate(invalid="ignore"):  # 0 / 0 for an empty batch
-        return -log_probabilities[np.arange(rows), target].sum() / rows
+    check_reduction(reduction)
+    if input.shape != target.shape:
+        raise ValueError(f"target: shape {target.shape} is not the input's, {input.shape}")
+    products = class_last(input) * class_last(target)
+    losses = -(products if weight is None else products * weight).sum(axis=-1)
+    if reduction == "none":
+        return losses
+    if reduction == "sum":
+        return losses.sum()
+    with np.errstate(invalid="ignore"):  # 0 / 0
+        return losses.sum() / float(math.prod(losses.shape))
 
 
-def nll_loss_backward(
-    grad_output: np.ndarray, log_probabilities: np.ndarray, target: np.ndarray
-) -> np.ndarray:
-    r"""Give -1/N of the loss's gradient to each row's true class, nothing to the others.
+def smooth(target: np.ndarray, label_smoothing: float, classes: int) -> np.ndarray:
+    """Mix probabilities with the uniform ones: p (1 - eps) + eps / C."""
+    if label_smoothing == 0:
+        return target
+    return target * (1 - label_smoothing) + label_smoothing / classes
 
-        dL/dy_nc = -g / N where c = t_n, else 0
 
-    Args:
-        grad_output: a scalar, the gradient of whatever follows with respect to the loss.
-        log_probabilities: (N, C), as given to `nll_loss`.
-        target: (N,) integers in [0, C).
+def is_probabilities(target: np.ndarray) -> bool:
+    """Labels are integers, probabilities real numbers."""
+    return getattr(target, "dtype", None) is None or not np.issubdtype(target.dtype, np.integer)
 
-    Returns:
-        grad_log_probabilities: (N, C).
 
-    >>> nll_loss_backward(np.array(1.0), np.zeros((2, 2)), np.array([0, 1])).tolist()
-    [[-0.5, 0.0], [0.0, -0.5]]
-    """
-    rows, classes = log_probabilities.shape
-    is_target = target[:, None] == np.arange(classes)  # (N, 1) == (C,) -> (N, C)
-    return np.where(is_target, -grad_output / max(rows, 1), 0.0)
+def check_smoothing(label_smoothing: float) -> None:
+    """Refuse a share that is none."""
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing: {label_smoothing} lies outside [0, 1]")

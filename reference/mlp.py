@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from reference import operations
-from reference.cross_entropy import log_softmax, log_softmax_backward, nll_loss, nll_loss_backward
 from reference.graph import Tensor
 from reference.initialization import linear_parameters
 from reference.linear import linear, linear_backward, linear_backward_parameters
+from reference.log_softmax import log_softmax, log_softmax_backward
+from reference.nll_loss import nll_loss, nll_loss_backward
 from reference.relu import relu, relu_backward
 
 

@@ -144,6 +144,11 @@ def log(a: Dual) -> Dual:
     return Dual(np.log(a.value), moving(lambda t: t / a.value, a.tangent))
 
 
+@rule(np.moveaxis)
+def moveaxis(a: Dual, source: int, destination: int) -> Dual:
+    return each(a, lambda x: np.moveaxis(x, source, destination))
+
+
 @rule(np.where)
 def where(condition: Any, a: Any, b: Any) -> Dual:
     """The choice itself does not move: this is the derivative away from the kink."""

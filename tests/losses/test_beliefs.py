@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference.cross_entropy import log_softmax, nll_loss
+from reference.log_softmax import log_softmax
+from reference.nll_loss import nll_loss
 from tests.claims.claim import Claim, holds
 from tests.claims.wide import fewer, wide
 from tests.harness.strategies.arrays import DrawnArray, arrays

@@ -75,6 +75,11 @@ def broadcast_to(a: Rounded, shape: tuple[int, ...]) -> Rounded:
     return a._rearranged(lambda x: np.broadcast_to(x, shape))
 
 
+@rule(np.moveaxis)
+def moveaxis(a: Rounded, source: int, destination: int) -> Rounded:
+    return a._rearranged(lambda x: np.moveaxis(x, source, destination))
+
+
 @rule(np.stack)
 def stack(arrays: list[Rounded]) -> Rounded:
     """Copies, side by side."""
