@@ -359,7 +359,7 @@ from tests.training.mnist import EMBEDDED, Mnist
 
 assert "torchvision" not in sys.modules, "it would slow down every start"
 notes = []
-sys.modules["tests.harness.verdict"] = types.SimpleNamespace(note=notes.append)
+sys.modules["tests.harness.record"] = types.SimpleNamespace(note=notes.append)
 plugin.load = lambda root, cache: Mnist(*4 * [np.zeros(1)], root and str(root) or EMBEDDED)
 
 def pytest_sessionfinish():

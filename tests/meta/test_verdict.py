@@ -40,7 +40,7 @@ def deviation(actual: torch.Tensor | None, expected: object = EXACT) -> str:
 
 def test_what_equals_the_reference_passes_and_is_recorded(record: Record) -> None:
     check("linear", "output", CPU, RIGHT, EXACT)
-    assert record.tallies == {(ROW, "float32"): Tally(examples=1, elements=6)}
+    assert record.tallies == {(ROW, "float32"): Tally(1, 6, shares=[1, *9 * [0]])}
 
 
 # What is refused before any number is compared
@@ -169,7 +169,7 @@ def test_the_sign_of_a_computed_zero_is_free() -> None:
 
 def test_nothing_can_be_wrong_with_nothing(record: Record) -> None:
     check("linear", "output", CPU, torch.empty(0, 3), ROUNDING.array(np.empty((0, 3))))
-    assert record.tallies[ROW, "float32"] == Tally(examples=1)
+    assert record.tallies[ROW, "float32"] == Tally(1, 0, shares=[1, *9 * [0]])
 
 
 # The record

@@ -26,7 +26,7 @@ def sqrt(a: Rounded) -> Rounded:
 def exp(a: Rounded) -> Rounded:
     value, bound = np.exp(a.value), a.bound
     error = np.where(bound < 1, value * np.expm1(bound), np.exp(a.value + bound) - value)
-    return elementary(a, value, error, trivial=a.value == 0)
+    return elementary(a, value, error, trivial=(a.value == 0) | np.isinf(a.value))
 
 
 @rule(np.log)
@@ -37,7 +37,11 @@ def log(a: Rounded) -> Rounded:
 
 
 def elementary(a: Rounded, value: Array, error: Array, trivial: Array) -> Rounded:
-    """Vector libraries promise 1 ulp, two unit roundoffs; and exp(0) = 1, log(1) = 0 exactly."""
+    """Vector libraries promise 1 ulp, two unit roundoffs; and exp(0) = 1, log(1) = 0 exactly.
+
+    Below the smallest number of the format, 1 ulp is that number: it may stand for less.
+    """
+    error = np.maximum(error, 2.0**a.rounding.compute.last_bit)
     rounded = result((a,), value, error, roundings=2)
     bound = np.where(trivial & (a.bound == 0), 0.0, rounded.bound)
     return Rounded(a.rounding, value, bound)

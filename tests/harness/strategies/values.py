@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.harness.formats import Format
 
-WORDS_DRAWN_SINGLY = 48  # more than this and the words come from a seed: they no longer shrink
+WORDS_DRAWN = 16  # the others follow from these; from a zero, zeros, so that they shrink alike
 
 Family = Callable[[np.ndarray, Format], np.ndarray]
 
@@ -97,11 +97,12 @@ class Values:
 
     def numbers(self, fmt: Format) -> np.ndarray:
         """The numbers that a dtype makes of the words, (size,), in float64."""
-        if self.size <= WORDS_DRAWN_SINGLY:
-            words = np.frombuffer(self.words, ">u8").astype(np.uint64)
-        else:
+        # The last word first: it is the last to be zero when a failing array shrinks.
+        words = np.resize(np.frombuffer(self.words, ">u8")[::-1].astype(np.uint64), self.size)
+        if self.size > WORDS_DRAWN:
             seed = np.random.default_rng(int.from_bytes(self.words, "big"))
-            words = seed.integers(0, 2**64, self.size, np.uint64)
+            others = seed.integers(0, 2**64, self.size - WORDS_DRAWN, np.uint64)
+            words[WORDS_DRAWN:] = np.where(words[WORDS_DRAWN:] == 0, 0, others)
         numbers = fmt.round(FAMILIES[self.family](words, fmt))
         for position, kind in self.specials if self.size else ():
             numbers[position % self.size] = SPECIALS[kind](fmt)
@@ -122,8 +123,11 @@ specials = st.lists(
 
 @st.composite
 def values(draw: st.DrawFn, size: int, family: str, special: float) -> Values:
-    """`size` numbers of a family; a share `special` of the arrays has special ones among them."""
-    length = 8 * size if size <= WORDS_DRAWN_SINGLY else 8
-    words = draw(st.binary(min_size=length, max_size=length))
+    """`size` numbers of a family; a share `special` of the arrays has special ones among them.
+
+    As many words are drawn for every size, so that a failing array can shrink and keep the words
+    that it fails with.
+    """
+    words = draw(st.binary(min_size=8 * WORDS_DRAWN, max_size=8 * WORDS_DRAWN))
     among = special > 0 and draw(st.integers(0, 15)) >= 16 * (1 - special)
     return Values(size, family, words, draw(specials) if among else ())
