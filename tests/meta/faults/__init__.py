@@ -1,10 +1,10 @@
-"""Link 4 of the chain of trust: faults put into torch, each of which the suite must find."""
+"""Link 4 of the chain of trust: faults put into torch, each of which the suite must find.
 
-from tests.meta.faults import (  # noqa: F401  (they register)
-    autograd,
-    batch_norm,
-    dropout,
-    modules,
-    optimizers,
-    second_order,
-)
+A component's faults are in the file of its name; importing the file enters them in the catalogue.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+for module in iter_modules(__path__, f"{__name__}."):
+    import_module(module.name)

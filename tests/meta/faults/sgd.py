@@ -1,4 +1,4 @@
-"""Faults of the optimizers: what somebody could get wrong in a step, or between two of them."""
+"""Faults of SGD: in a step, between two of them, and on one path of three."""
 
 import math
 from collections.abc import Iterator
@@ -7,78 +7,57 @@ from typing import Any
 
 import torch
 
-from tests.meta.faults.catalogue import Function, around, fault, setting
-
-ADAM_STATE = "(param|exp_avg|exp_avg_sq|max_exp_avg_sq)"
+from tests.meta.faults.catalogue import Function, around, fault, parameters, setting, stepping
 
 
-def stepping(self: Any) -> Iterator[tuple[dict[str, Any], Any, dict[str, Any]]]:
-    """The group, the parameter and the state of those that have a gradient."""
-    for group in self.param_groups:
-        for param in group["params"]:
-            if param.grad is not None:
-                yield group, param, self.state.get(param, {})
+@fault("sgd", "(param|momentum_buffer)", required=True)
+def gradient_dampened(sound: Function) -> Function:
+    """Momentum averages: the gradient enters the buffer times 1 - momentum."""
+    dampened = around(lambda self: setting(self, dampening=lambda group: group["momentum"]))
+    return dampened(sound)
 
 
-@fault("adamw", "param")
-def correction_off_by_one(sound: Function) -> Function:
-    """The averages are corrected as one step later."""
+@fault("sgd", "(param|momentum_buffer)")
+def buffer_forgotten(sound: Function) -> Function:
+    """Each step starts the momentum anew."""
 
     @contextmanager
-    def late(self: Any) -> Iterator[None]:
-        before = {id(p): s["step"].clone() for _, p, s in stepping(self) if "step" in s}
-        for _, _, state in stepping(self):
-            if "step" in state:
-                state["step"].add_(1)
+    def forget(self: Any) -> Iterator[None]:
+        for param in parameters(self):
+            self.state.get(param, {}).pop("momentum_buffer", None)
         yield
-        for _, param, state in stepping(self):
-            if id(param) in before:
-                state["step"].copy_(before[id(param)] + 1)
 
-    return around(late)(sound)
+    return around(forget)(sound)
 
 
-@fault("adamw", "param", elements=8)
-def twice_as_far_from_step_11(sound: Function) -> Function:
-    """From the eleventh step on, the learning rate counts twice."""
+@fault("sgd", "(param|momentum_buffer)")
+def last_parameter_skipped(sound: Function) -> Function:
+    """Of several parameters, the last is not updated."""
 
     @contextmanager
-    def far(self: Any) -> Iterator[None]:
-        late = any(float(state.get("step", 0)) >= 10 for _, _, state in stepping(self))
-        with setting(self, lr=lambda group: group["lr"] * (2 if late else 1)):
-            yield
-
-    return around(far)(sound)
-
-
-@fault("adamw", ADAM_STATE)
-def maximum_before_the_update(sound: Function) -> Function:
-    """amsgrad takes its maximum before the new square is averaged in."""
-
-    @contextmanager
-    def early(self: Any) -> Iterator[None]:
-        before = {id(p): s["exp_avg_sq"].clone() for _, p, s in stepping(self) if "step" in s}
+    def skip(self: Any) -> Iterator[None]:
+        *others, last = parameters(self)
+        grad = last.grad
+        last.grad = None if others else grad
         yield
-        for group, param, state in stepping(self):
-            if group["amsgrad"]:
-                old = before.get(id(param), torch.zeros_like(state["exp_avg_sq"]))
-                state["max_exp_avg_sq"].copy_(old)
+        last.grad = grad
 
-    return around(early)(sound)
+    return around(skip)(sound)
 
 
-@fault("adamw", "param")
-def decay_ignores_lr(sound: Function) -> Function:
-    """The parameter decays by lambda, not by lr lambda."""
+@fault("sgd", "gradient")
+def gradient_scaled_in_place(sound: Function) -> Function:
+    """step() leaves the gradient multiplied by the learning rate."""
 
     @contextmanager
-    def whole(self: Any) -> Iterator[None]:
-        for group, param, _ in stepping(self):
-            param.data.mul_(1 - group["weight_decay"])
-        with setting(self, weight_decay=lambda group: 0.0):
-            yield
+    def scale(self: Any) -> Iterator[None]:
+        yield
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is not None:
+                    param.grad.mul_(group["lr"])
 
-    return around(whole)(sound)
+    return around(scale)(sound)
 
 
 @fault("sgd", "(param|momentum_buffer)")
@@ -160,22 +139,6 @@ def foreach_computes_in_float32(sound: Function) -> Function:
                 param.data.copy_(param.data.float())
 
     return around(narrow)(sound)
-
-
-@fault("adamw", "step")
-def step_forgotten_on_load(sound: Function) -> Function:
-    """A new optimizer's first step, after its state was loaded, counts from 1."""
-
-    @contextmanager
-    def forget(self: Any) -> Iterator[None]:
-        if not hasattr(self, "has_stepped"):
-            for _, _, state in stepping(self):
-                if "step" in state:
-                    state["step"].zero_()
-        self.has_stepped = True
-        yield
-
-    return around(forget)(sound)
 
 
 @fault("sgd", "surroundings")

@@ -1,0 +1,70 @@
+"""Faults of Linear."""
+
+from typing import Any
+
+import torch
+
+from tests.meta.faults.catalogue import Function, Misread, altered, fault
+
+
+@fault("linear", "grad_bias", required=True)
+def bias_gradient_of_the_first_row(sound: Function) -> Function:
+    """The gradient of the bias takes the first row instead of the sum over all of them."""
+
+    def alter(grads: list[Any], grad_output: torch.Tensor, inputs: Any) -> list[Any]:
+        if len(grads) > 2 and grads[2] is not None and grad_output.numel():
+            grads[2] = grad_output.flatten(0, -2)[0].clone() if grad_output.dim() > 1 else grads[2]
+        return grads
+
+    return altered(sound, alter)
+
+
+@fault("linear", "grad_bias")
+def bias_gradient_averaged(sound: Function) -> Function:
+    """The gradient of the bias is the mean over the rows instead of the sum."""
+
+    def alter(grads: list[Any], grad_output: torch.Tensor, inputs: Any) -> list[Any]:
+        if len(grads) > 2 and grads[2] is not None and grad_output.numel():
+            grads[2] = grads[2] / (grad_output.numel() // grad_output.shape[-1])
+        return grads
+
+    return altered(sound, alter)
+
+
+@fault("linear", "(output|grad_input|grad_weight)", elements=17, required=True)
+def operands_rounded_to_tf32(sound: Function) -> Function:
+    """float32 operands keep 10 bits of their mantissa, as TF32 tensor cores do."""
+
+    def rounded(x: torch.Tensor) -> torch.Tensor:
+        if x.dtype != torch.float32:
+            return x
+        bits = x.detach().contiguous().view(torch.int32)
+        nearest = ((bits + 0x0FFF + ((bits >> 13) & 1)) & ~0x1FFF).view(torch.float32)
+        return Misread.apply(x, torch.where(nearest.isfinite(), nearest, x.detach()))
+
+    return lambda x, w, b=None: sound(rounded(x), rounded(w), b)
+
+
+@fault("linear", "output", elements=17)
+def remainder_of_17_forgotten(sound: Function) -> Function:
+    """A loop over 16 lanes leaves out the last of 17 features."""
+
+    def function(x: torch.Tensor, w: torch.Tensor, b: Any = None) -> torch.Tensor:
+        return sound(x[..., :16], w[..., :16], b) if w.shape[-1] == 17 else sound(x, w, b)
+
+    return function
+
+
+@fault("linear", "output")
+def gaps_read(sound: Function) -> Function:
+    """An input that is not contiguous is read as if it were, gaps included."""
+
+    def function(x: torch.Tensor, w: torch.Tensor, b: Any = None) -> torch.Tensor:
+        room = x.untyped_storage().nbytes() // x.element_size() - x.storage_offset()
+        if x.is_contiguous() or x.numel() > room:
+            return sound(x, w, b)
+        strides = torch.empty(x.shape, device="meta").stride()
+        read = x.detach().as_strided(x.shape, strides, x.storage_offset())
+        return sound(Misread.apply(x, read), w, b)
+
+    return function
