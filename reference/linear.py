@@ -23,13 +23,25 @@ def linear(input: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None
         output: (..., out).
 
     Raises:
-        ValueError: if the last dimension of the input is not that of the weight (from NumPy).
+        ValueError: if the sizes do not fit together.
+
+    Divergence from torch: NumPy computes in the wider of two dtypes, where torch refuses to mix
+    them. torch also takes a vector as the weight, for one output whose dimension it leaves out, and
+    stretches a bias of one number or of several rows, which its documentation does not promise.
 
     >>> linear(np.array([1.0, 2.0]), np.array([[3.0, 4.0], [5.0, 6.0]]), np.array([0.5, -0.5]))
     array([11.5, 16.5])
 
     Source: Goodfellow, Bengio, Courville, "Deep Learning" (2016), section 6.1.
     """
+    if len(weight.shape) != 2 or input.shape[-1:] != weight.shape[1:]:
+        raise ValueError(
+            f"input {input.shape} must be (..., in) where weight {weight.shape} is (out, in)"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(
+            f"bias {bias.shape} must be (out,) where weight {weight.shape} is (out, in)"
+        )
     output = input @ weight.T  # (..., in) @ (in, out) -> (..., out)
     return output if bias is None else output + bias
 

@@ -55,6 +55,8 @@ def gradients(
         output = function(*leaves.values())
     if wanted:
         output.backward(grad_output)
+    elif output.requires_grad:
+        raise Deviation(f"the output on {target} requires a gradient that nobody asked for")
     for name in leaves.keys() - wanted:
         if leaves[name].grad is not None:
             raise Deviation(f"{name} on {target} got a gradient that nobody asked for")

@@ -1,8 +1,10 @@
-"""Linear: output and gradients, for inputs of one to four dimensions in every layout."""
+"""Linear: output and gradients, for inputs of one to five dimensions in every layout."""
 
 import math
 from dataclasses import dataclass
 
+import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
@@ -14,7 +16,7 @@ from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.shapes import shapes, sides
 from tests.harness.strategies.values import families
-from tests.harness.targets import Targets
+from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check
 
 
@@ -26,21 +28,31 @@ class LinearCase:
     weight: DrawnArray
     bias: DrawnArray | None
     grad_output: DrawnArray
+    frozen: frozenset[str]  # inputs that ask for no gradient
+    vector: bool  # the weight is the one row of its matrix, the output has no last dimension
 
 
 @st.composite
 def linear_cases(draw: st.DrawFn) -> LinearCase:
-    batch = draw(shapes(max_dims=3, max_elements=257))
+    batch = draw(shapes(max_dims=4, max_elements=257))
     rows = max(1, math.prod(batch))
     in_features = draw(sides(at_most=8192 // rows))
-    out_features = draw(sides(at_most=8192 // max(rows, in_features)))
+    vector = draw(st.integers(0, 15)) == 15
+    out_features = 1 if vector else draw(sides(at_most=8192 // max(rows, in_features)))
+    with_bias = draw(st.integers(0, 3)) > 0 and not vector
+    freezes = draw(st.integers(0, 3)) == 3
     family = draw(families)
     return LinearCase(
         input=draw(arrays((*batch, in_features), family)),
         weight=draw(arrays((out_features, in_features), family)),
-        bias=draw(st.none() | arrays((out_features,), family)),
+        bias=draw(arrays((out_features,), family)) if with_bias else None,
         grad_output=draw(arrays((*batch, out_features), family)),
+        frozen=frozenset(draw(st.sets(st.sampled_from(NAMES))) if freezes else ()),
+        vector=vector,
     )
+
+
+NAMES = ("input", "weight", "bias")
 
 
 @given(case=linear_cases())
@@ -58,17 +70,74 @@ def test_linear_and_its_gradients_equal_the_reference(targets: Targets, case: Li
         bias = rounding.array(case.bias.numbers(dtype)) if case.bias else None
         output = rounding.stored(linear(input, weight, bias))
         backward = map(rounding.stored, linear_backward(grad_output, input, weight))
-        expected = dict(zip(("input", "weight", "bias"), backward, strict=True))
+        expected = dict(zip(NAMES, backward, strict=True))
+        if case.vector:
+            output, expected["weight"] = output[..., 0], expected["weight"][0]
 
         for target in paths:
             drawn = {"input": case.input, "weight": case.weight, "bias": case.bias}
+            inputs = {name: array.tensor(target) for name, array in drawn.items() if array}
+            back = case.grad_output.tensor(target)
+            if case.vector:
+                inputs["weight"], back = inputs["weight"][0], back[..., 0]
             y, grads = gradients(
                 target,
                 F.linear,
-                {name: array.tensor(target) for name, array in drawn.items() if array},
-                case.grad_output.tensor(target),
+                inputs,
+                back,
                 lambda: torch.nn.Linear(in_features, out_features, case.bias is not None),
+                case.frozen,
             )
             check("linear", "output", target, y, output)
             for name, grad in grads.items():
                 check("linear", f"grad_{name}", target, grad, expected[name])
+
+
+UNFIT = {
+    "in_features differ": ((2, 3), (4, 2), (4,)),
+    "in_features differ, no rows": ((0, 3), (4, 2), None),
+    "no in_features for one": ((2, 0), (4, 1), None),
+    "one in_feature for several": ((2, 1), (4, 3), None),
+    "no dimension": ((), (4, 1), None),
+    "a stack of weights": ((2, 3), (2, 4, 3), None),
+    "bias of the inputs": ((2, 3), (4, 3), (3,)),
+    "bias of the inputs, a vector": ((3,), (4, 3), (3,)),
+    "bias of several rows, a vector": ((3,), (4, 3), (2, 4)),
+    "bias of the inputs, more dimensions": ((5, 2, 3), (4, 3), (3,)),
+}
+
+
+def ones(target: Target, *shapes: tuple[int, ...]) -> list[torch.Tensor]:
+    return [torch.ones(s, dtype=target.torch_dtype, device=target.device) for s in shapes]
+
+
+@pytest.mark.parametrize("unfit", UNFIT)
+def test_shapes_that_do_not_fit_are_refused(targets: Targets, unfit: str) -> None:
+    shapes = [shape for shape in UNFIT[unfit] if shape is not None]
+    with pytest.raises(ValueError, match=r"^(input|bias) \(.*\) must be .* where weight \(.*\) is"):
+        linear(*map(np.ones, shapes))
+    for _, paths in targets.by_dtype("functional"):
+        for target in paths:
+            with pytest.raises(RuntimeError, match=r"shape|size|dimensions|1D"):
+                F.linear(*ones(target, *shapes))
+
+
+@pytest.mark.parametrize("odd", [0, 1, 2], ids=NAMES)
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (5, 2, 3)], ids=str)
+def test_dtypes_are_not_mixed(targets: Targets, shape: tuple[int, ...], odd: int) -> None:
+    for dtype, paths in targets.by_dtype("functional"):
+        for target in paths:
+            tensors = ones(target, shape, (4, 3), (4,))
+            tensors[odd] = tensors[odd].to(torch.float64 if dtype == "float32" else torch.float32)
+            with pytest.raises(RuntimeError, match="must have the same dtype"):
+                F.linear(*tensors)
+
+
+@pytest.mark.xfail(
+    raises=RuntimeError,
+    strict=True,
+    reason="documented, and refused: github.com/pytorch/pytorch/issues/188891",
+)
+def test_a_vector_of_weights_takes_a_bias() -> None:
+    weight, bias = torch.tensor([3.0, 4.0]), torch.tensor(5.0)
+    assert F.linear(torch.tensor([[1.0, 2.0]]), weight, bias).tolist() == [16.0]

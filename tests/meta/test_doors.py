@@ -75,3 +75,23 @@ def test_a_gradient_that_nobody_asked_for_is_a_deviation(door: str) -> None:
     frozen = ("weight", "bias")
     with pytest.raises(Deviation, match=f"^bias on cpu float32 {door} got a gradient that nobody"):
         gradients(target, Eager.apply, INPUTS, torch.ones(1, 2), lambda: EagerLinear(2, 2), frozen)
+
+
+@pytest.mark.parametrize("door", ["functional", "module"])
+def test_an_output_of_frozen_inputs_that_is_recorded_is_a_deviation(door: str) -> None:
+    class Recorded(torch.nn.Linear):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            return recorded(input, self.weight, self.bias)
+
+    def recorded(*inputs: torch.Tensor) -> torch.Tensor:
+        return F.linear(*inputs).requires_grad_()
+
+    with pytest.raises(Deviation, match=f"^the output on cpu float32 {door} requires a gradient"):
+        gradients(
+            Target("cpu", "float32", door),
+            recorded,
+            INPUTS,
+            torch.ones(1, 2),
+            lambda: Recorded(2, 2),
+            frozen=tuple(INPUTS),
+        )
