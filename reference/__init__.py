@@ -15,6 +15,7 @@ Read the files in this order; each needs only those above it:
     operations       the functions above on tensors: the forward pass builds the graph
     drawing          the graph as text and as a picture
     mlp              Linear, ReLU, Linear, cross-entropy: forward and backward, end to end
+    clipping         gradients that are too large, cut by their norm or one by one
     sgd              a step along the gradient, with momentum
     adam             a step scaled by the running moments of the gradient
     adamw            the same, with the weight decay kept out of the moments

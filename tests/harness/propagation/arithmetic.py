@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from tests.harness.formats import FLOAT32
 from tests.harness.propagation.rules import result, rule, settled_by_operands, settled_sum
 from tests.harness.rounded import Array, Rounded, plus
 
@@ -45,7 +46,15 @@ def multiply(a: Rounded, b: Rounded) -> Rounded:
         error = plus(a.absolute * b.bound, error)
     value = a.value * b.value
     error = plus(underflow(a, b, value), error)
-    return result((a, b), value, error, last_bit=a.last_bit + b.last_bit)
+
+    def prescribed() -> Array:
+        # What is surely not 0, times a sure infinity.
+        infinite = [np.isinf(x.value) & (x.bound == 0) for x in (a, b)]
+        not_zero = [x.bound < np.abs(x.value) for x in (a, b)]
+        either = (infinite[0] & not_zero[1]) | (infinite[1] & not_zero[0])
+        return either | settled_by_operands(a, b)
+
+    return result((a, b), value, error, last_bit=a.last_bit + b.last_bit, prescribed=prescribed)
 
 
 def underflow(a: Rounded, b: Rounded, value: Array) -> Array | float:
@@ -100,8 +109,34 @@ def negative(a: Rounded) -> Rounded:
 def power(a: Rounded, exponent: Rounded) -> Rounded:
     """A whole power of a tracked number, by so many multiplications in the exponent's format."""
     n, error = int(exponent.value), a.closed_bound
+    if n != exponent.value or n < 1:
+        return real_power(a, exponent)
+    if n == 1:
+        return a
     if a.rounding is not exponent.rounding:
         error = plus(error, exponent.rounding.scalars.half_ulp(a.absolute + error))
         a = Rounded(exponent.rounding, a.value, error)
     value = a.value**n
     return result((a,), value, (np.abs(a.value) + error) ** n - np.abs(value), roundings=n)
+
+
+def real_power(a: Rounded, exponent: Rounded) -> Rounded:
+    """Any power of numbers that are not negative; libraries promise 4 ulp, eight unit roundoffs.
+
+    A power is monotonic in the number and in the exponent: it is furthest off where both are. An
+    exponent with more digits than float32 has, such as 1 / 3.5, is itself a rounded number.
+    """
+    value = a.value**exponent.value
+    error: Array | float = 0.0
+    rounded = 0.0 if FLOAT32.holds(exponent.value) else 2.0**-53 * np.abs(exponent.value)
+    doubt = np.maximum(exponent.bound, rounded)
+    for base in (np.maximum(a.value - a.bound, 0), a.value + a.bound):
+        for side in (-doubt, doubt):
+            corner = base ** (exponent.value + side)
+            error = np.maximum(error, np.where(corner == value, 0.0, np.abs(corner - value)))
+    error = np.where(np.isnan(error), np.inf, error)
+
+    def prescribed() -> Array:
+        return settled_by_operands(a) | ((a.value == 0) & (a.bound == 0))
+
+    return result((a,), value, error, roundings=8, prescribed=prescribed)

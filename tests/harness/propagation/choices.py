@@ -1,31 +1,60 @@
 """Operations that copy one of their operands, and the comparisons that decide which."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tests.harness.formats import FORMATS
 from tests.harness.propagation.rules import Rule, rule
 from tests.harness.rounded import Array, Decision, Rounded, plus
 
-
-@rule(np.max)
-def maximum(a: Rounded, axis: int | None = None, keepdims: bool = False) -> Rounded:
-    """A maximum moves by no more than the element that moves most; of two zeros it is either."""
-    value = a.value.max(axis=axis, keepdims=keepdims)
-    error = 0.0 if a.is_exact else a.bound.max(axis=axis, keepdims=keepdims)
-    return Rounded(a.rounding, value, error, last_bit=a.last_bit)
+if TYPE_CHECKING:
+    from tests.harness.rounding import Rounding
 
 
-@rule(np.maximum)
-def larger(a: Rounded, b: Rounded) -> Rounded:
-    """The larger of two is off by no more than either, and by the larger's error if it is sure."""
-    value = np.maximum(a.value, b.value)
-    error: Array | float = 0.0
-    if not (a.is_exact and b.is_exact):
-        either = np.maximum(a.closed_bound, b.closed_bound)
-        sure = np.abs(a.value - b.value) > plus(a.closed_bound, b.closed_bound)
-        error = np.where(sure, np.where(a.value > b.value, a.closed_bound, b.closed_bound), either)
-    return Rounded(a.rounding, value, error, last_bit=min(a.last_bit, b.last_bit))
+def extreme(reduce: Any, choose: np.ufunc) -> tuple[Rule, Rule]:
+    """The rules of a maximum or minimum along axes, and of the larger or smaller of two."""
+
+    def along(a: Rounded, axis: int | None = None, keepdims: bool = False) -> Rounded:
+        """It moves by no more than the element that moves most; of two zeros it is either."""
+        value = reduce(a.value, axis=axis, keepdims=keepdims)
+        error = 0.0 if a.is_exact else a.bound.max(axis=axis, keepdims=keepdims)
+        return Rounded(a.rounding, value, error, last_bit=a.last_bit)
+
+    def of_two(a: Rounded, b: Rounded) -> Rounded:
+        """Off by no more than either, and by the error of the one that is taken if it is sure."""
+        value = choose(a.value, b.value)
+        error: Array | float = 0.0
+        if not (a.is_exact and b.is_exact):
+            either = np.maximum(a.closed_bound, b.closed_bound)
+            sure = np.abs(a.value - b.value) > plus(a.closed_bound, b.closed_bound)
+            of_taken = np.where(value == a.value, a.closed_bound, b.closed_bound)
+            error = np.where(sure, of_taken, either)
+        return Rounded(a.rounding, value, error, last_bit=min(a.last_bit, b.last_bit))
+
+    return along, of_two
+
+
+for reduction, choice in ((np.max, np.maximum), (np.min, np.minimum)):
+    along, of_two = extreme(reduction, choice)
+    rule(reduction)(along)
+    rule(choice)(of_two)
+
+
+@rule(np.absolute)
+def absolute(a: Rounded) -> Rounded:
+    return Rounded(
+        a.rounding,
+        np.abs(a.value),
+        a.error,
+        a.magnitude,
+        a.roundings,
+        a.last_bit,
+        a.selected,
+        underflows=a.underflows,
+    )
 
 
 @rule(np.where)
@@ -82,18 +111,29 @@ def moveaxis(a: Rounded, source: int, destination: int) -> Rounded:
 
 @rule(np.stack)
 def stack(arrays: list[Rounded]) -> Rounded:
-    """Copies, side by side."""
-    exact = all(isinstance(a.error, float) for a in arrays)
+    """Side by side in memory: each has been stored, and all widen to a format that holds all."""
+    stored = [a.rounding.stored(a) for a in arrays]
+    exact = all(isinstance(a.error, float) for a in stored)
     return Rounded(
-        arrays[0].rounding,
-        np.stack([a.value for a in arrays]),
-        0.0 if exact else np.stack([np.broadcast_to(a.error, a.shape) for a in arrays]),
-        np.stack([np.broadcast_to(a.magnitude, a.shape) for a in arrays]),
-        max(a.roundings for a in arrays),
-        min(a.last_bit for a in arrays),
-        all(a.selected for a in arrays),
-        underflows=max(a.underflows for a in arrays),
+        common(stored),
+        np.stack([a.value for a in stored]),
+        0.0 if exact else np.stack([np.broadcast_to(a.error, a.shape) for a in stored]),
+        last_bit=min(a.last_bit for a in stored),
+        selected=all(a.selected for a in stored),
     )
+
+
+def common(arrays: list[Rounded]) -> Rounding:
+    """The rounding of them all, or a kernel's in the narrowest format that holds their numbers."""
+    first, *others = (a.rounding for a in arrays)
+    if all(other is first for other in others):
+        return first
+    need = [r.storage for r in (first, *others)]
+    precision, exponent = max(f.precision for f in need), max(f.max_exponent for f in need)
+    holding = [
+        f for f in FORMATS.values() if f.precision >= precision and f.max_exponent >= exponent
+    ]
+    return first.kernel(min(holding, key=lambda f: f.precision).name)
 
 
 def compare(comparison: np.ufunc) -> Rule:
@@ -108,5 +148,5 @@ def compare(comparison: np.ufunc) -> Rule:
     return decide
 
 
-for comparison in (np.less, np.less_equal, np.greater, np.greater_equal):
+for comparison in (np.less, np.less_equal, np.greater, np.greater_equal, np.equal):
     rule(comparison)(compare(comparison))

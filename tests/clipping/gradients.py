@@ -1,0 +1,121 @@
+"""Parameters with gradients to be clipped: several dtypes, layouts, missing and empty ones."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+
+from tests.harness.formats import FORMATS
+from tests.harness.rounding import Rounding
+from tests.harness.strategies.arrays import DrawnArray, arrays
+from tests.harness.strategies.layouts import LAYOUTS
+from tests.harness.strategies.shapes import shapes
+from tests.harness.targets import Target
+from tests.harness.verdict import deviates
+
+FOREACH = {"for-loop": False, "foreach": True, "default": None}
+"""The paths, and the flag that chooses each."""
+
+DTYPES = (None, None, None, None, *FORMATS)
+CONTAINERS: dict[str, Callable[[list[torch.Tensor]], Any]] = {
+    "list": list,
+    "tuple": tuple,
+    "generator": lambda params: (p for p in params),
+    "tensor": lambda params: params[0],
+}
+
+layouts = st.sampled_from([name for name in LAYOUTS if name != "expanded"])
+"""Whose elements do not share memory: what does is refused (see `test_refusals`)."""
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The gradient of each parameter, or None, and its dtype where that is not the target's."""
+
+    arrays: tuple[DrawnArray | None, ...]
+    dtypes: tuple[str | None, ...]
+    container: str
+
+    def dtype(self, i: int, dtype: str) -> str:
+        return self.dtypes[i] or dtype
+
+    @property
+    def present(self) -> list[int]:
+        return [i for i, array in enumerate(self.arrays) if array is not None]
+
+    def rounded(self, dtype: str) -> list[Any]:
+        """For the reference: those that are there, in their formats."""
+        return [
+            Rounding.kernel(own).array(array.numbers(own))
+            for array, own in self.with_dtypes(dtype)
+            if array is not None
+        ]
+
+    def with_dtypes(self, dtype: str) -> Iterator[tuple[DrawnArray | None, str]]:
+        return ((array, self.dtype(i, dtype)) for i, array in enumerate(self.arrays))
+
+    def parameters(self, target: Target) -> list[torch.Tensor]:
+        found = []
+        for array, own in self.with_dtypes(target.dtype):
+            shape = () if array is None else array.shape
+            dtype = getattr(torch, own)
+            p = torch.ones(shape, dtype=dtype, device=target.device, requires_grad=True)
+            if array is not None:
+                p.grad = array.tensor(Target(target.device, own, target.path))
+            found.append(p)
+        return found
+
+    def given(self, parameters: list[torch.Tensor]) -> Any:
+        """In the container that was drawn."""
+        return CONTAINERS[self.container](parameters)
+
+
+@st.composite
+def gradients(draw: st.DrawFn, families: st.SearchStrategy[str]) -> Gradients:
+    family = draw(families)
+    count = draw(st.sampled_from((2, 1, 3, 0)))
+    container = draw(st.sampled_from(tuple(CONTAINERS)))
+    if container == "tensor" or (container == "generator" and count == 0):
+        count = 1  # torch warns of a generator of nothing
+    die, other = draw(st.binary(min_size=3, max_size=3)), draw(st.sampled_from(DTYPES))
+    drawn: list[DrawnArray | None] = []
+    for i in range(count):
+        missing = die[i] % 16 == 15
+        shape = (0,) if die[i] % 16 == 14 else draw(shapes(max_dims=5, max_elements=257))
+        drawn.append(None if missing else draw(arrays(shape, family, draw(layouts))))
+    dtypes = tuple(other if die[i] >= 128 else None for i in range(count))
+    return Gradients(tuple(drawn), dtypes, container)
+
+
+class Untouched:
+    """Whatever is not an element of the gradients, remembered, to be found unchanged."""
+
+    def __init__(self, parameters: list[torch.Tensor]) -> None:
+        self.parameters = parameters
+        self.grads = [p.grad for p in parameters]
+        self.present = [grad for grad in self.grads if grad is not None]
+        self.numbers = [grad.clone() for grad in self.present]
+        self.memory = [memory(grad).clone() for grad in self.present]
+
+    def as_before(self) -> bool:
+        """Whether every byte is what it was."""
+        return all(map(torch.equal, map(memory, self.present), self.memory))
+
+    def check(self, component: str, target: Target) -> None:
+        """Raise where something else was written, or a gradient replaced."""
+        for p, grad in zip(self.parameters, self.grads, strict=True):
+            if p.grad is not grad:
+                deviates(component, "grad", target, "is another tensor than before")
+            if not p.eq(1).all():
+                deviates(component, "param", target, "was written to")
+        for grad, numbers in zip(self.present, self.numbers, strict=True):
+            grad.copy_(numbers)
+        if not self.as_before():
+            deviates(component, "surroundings", target, "of a gradient in memory were written to")
+
+
+def memory(tensor: torch.Tensor) -> torch.Tensor:
+    """All the bytes that a tensor is a view into."""
+    return torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(tensor.untyped_storage())
