@@ -2,17 +2,15 @@
 
 Each operation on a tensor that needs a gradient leaves a node (the next file, `operations`, makes
 it). The node knows how to turn the gradient of its output into those of its inputs, the values that
-this takes, and the nodes that its inputs came from. So operations are the nodes, tensors flow along
-the edges; and the chain rule for any program, its loops and branches included, is one loop:
+this takes, and the nodes that its inputs came from. So operations are the nodes, and gradients flow
+along the edges; the chain rule for any program, its loops and branches included, is one loop:
 `backward`. (`mlp` has the same walk written out by hand, for one network.)
 
 Divergences from torch: no hooks, no gradients of gradients, no views but `detach`.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from itertools import count
@@ -21,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-RECORDING = ContextVar("RECORDING", default=True)  # False within `no_grad`
 NUMBERS = count(1)
 
 
@@ -37,7 +34,8 @@ class Tensor:
     """
 
     def __init__(self, values: Any, requires_grad: bool = False) -> None:
-        self.memory = SimpleNamespace(values=values, version=0)  # shared by what `detach` returns
+        # Shared by what `detach` returns; the version counts how often it was changed in place.
+        self.memory = SimpleNamespace(values=values, version=0)
         self.node: Node | None = AccumulateGrad(self) if requires_grad else None
         self.output_nr = 0  # which of the node's outputs it is
         self.grad: Any = None
@@ -46,13 +44,6 @@ class Tensor:
     requires_grad = property(lambda self: self.node is not None)
     is_leaf = property(lambda self: self.node is None or isinstance(self.node, AccumulateGrad))
     grad_fn = property(lambda self: None if self.is_leaf else self.node)
-
-    def made_by(self, node: "Node", output_nr: int) -> None:
-        """Become an output of a node; after a change in place, of another one than before."""
-        if self.node is not None and self in self.node.retained:
-            self.node.retained.remove(self)
-            node.retained.append(self)
-        self.node, self.output_nr = node, output_nr
 
     def detach(self) -> "Tensor":
         """Return the same memory without the history: a constant, as far as gradients go."""
@@ -78,25 +69,24 @@ class Node:
 
     name: str
     backward: Callable[..., Any]  # (gradient of each output, saved values) -> of each input
-    saved: list[tuple[Tensor, int, bool]] | None  # value, its version, needed? None when freed
-    next_functions: tuple[tuple["Node", int] | None, ...]  # for each input: node, which output
+    # Each value with the version that it must still have (None: any will do); None when freed.
+    saved: list[tuple[Tensor, int | None]] | None
+    next_functions: tuple[tuple["Node", int] | None, ...]  # each input's node, which output of it
     outputs: int = 1
-    retained: list[Tensor] = field(default_factory=list)
+    retained: list[Tensor] = field(default_factory=list)  # the outputs that asked for `.grad`
     number: int = field(default_factory=NUMBERS.__next__)  # counts the nodes as they are made
 
     def __call__(self, *grad_outputs: Any, retain_graph: bool = False) -> tuple[Any, ...]:
         """Turn the gradients of the outputs into those of the inputs."""
         for tensor in self.retained:
-            accumulate(tensor, grad_outputs[tensor.output_nr])
+            if (grad := grad_outputs[tensor.output_nr]) is not None:
+                accumulate(tensor, grad)
         if self.saved is None:
-            raise RuntimeError(
-                f"{self.name}: saved values were freed; give the first walk retain_graph=True"
-            )
-        for tensor, version, needed in self.saved:
-            if needed and tensor.memory.version != version:
-                raise RuntimeError(f"{self.name}: a saved value has been changed in place")
-        grads = self.backward(*grad_outputs, *(tensor.values for tensor, _, _ in self.saved))
-        if not retain_graph and any(needed for _, _, needed in self.saved):
+            raise RuntimeError(f"{self.name}: saved values were freed; walk with retain_graph=True")
+        if any(version not in (None, tensor.memory.version) for tensor, version in self.saved):
+            raise RuntimeError(f"{self.name}: a saved value has been changed in place")
+        grads = self.backward(*grad_outputs, *(tensor.values for tensor, _ in self.saved))
+        if not retain_graph and any(version is not None for _, version in self.saved):
             self.saved = None
         return grads if isinstance(grads, tuple) else (grads,)
 
@@ -119,8 +109,8 @@ def backward(
 ) -> None:
     r"""Carry gradients from the roots to the leaves.
 
-    A node may run once the gradients from all its users have arrived and been added up. A node's
-    users are made after it. So of all nodes that something has arrived at, the newest waits for
+    A node may run once the gradients from all its users have arrived and been added up. Users are
+    made after what they use. So of all nodes that something has arrived at, the newest waits for
     nothing more: it runs, once, and hands its results on.
 
     Symbols: v the gradients given, y the roots' values, x one leaf's, J the Jacobian dy/dx.
@@ -133,8 +123,8 @@ def backward(
         retain_graph: keep the saved values, for another walk.
 
     Raises:
-        RuntimeError: if a root has no node, or a gradient is missing or of another shape; if a
-            saved value was freed or changed.
+        RuntimeError: if a root has no node; a gradient is missing, or of another shape; a saved
+            value was freed or changed.
 
     >>> from reference.operations import add, sum
     >>> x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
@@ -167,21 +157,3 @@ def backward(
         for edge, grad in zip(node.next_functions, grad_inputs, strict=False):  # constants get none
             if edge is not None:
                 deliver(*edge, grad)
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Record nothing: results have no node, and leaves may be changed in place.
-
-    >>> from reference.operations import multiply
-    >>> x = Tensor(np.array(3.0), requires_grad=True)
-    >>> with no_grad():
-    ...     y = multiply(x, x)
-    >>> y.requires_grad, y.is_leaf
-    (False, True)
-    """
-    token = RECORDING.set(False)
-    try:
-        yield
-    finally:
-        RECORDING.reset(token)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from hypothesis import reject
 
 from reference import operations
-from reference.graph import Tensor, backward, no_grad
+from reference.graph import Tensor, backward
 from tests.harness.rounded import Rounded
 
 
@@ -53,7 +53,7 @@ REFERENCE = Library(
     {name: getattr(operations, name) for name in LAYERS + ARITHMETIC}
     | {"detach": Tensor.detach, "retain_grad": Tensor.retain_grad},
     {f"{name}_": reference_in_place(name) for name in ("relu", "add", "multiply")},
-    no_grad,
+    operations.no_grad,
     backward,
     first_element,
 )

@@ -11,12 +11,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from reference import mlp
-from reference.graph import Tensor, backward, no_grad
+from reference.graph import Tensor, backward
 from reference.operations import (
     Operation,
     add,
     linear,
     multiply,
+    no_grad,
     power,
     relu,
     subtract,
@@ -114,3 +115,13 @@ def test_saved_values_are_let_go_when_the_walk_has_passed():
     assert y.grad_fn.saved is None
     with pytest.raises(RuntimeError, match="saved values were freed"):
         y.backward(np.ones(3))
+
+
+def test_a_retained_gradient_stays_where_a_walk_comes_only_to_its_neighbour():
+    x = Tensor(np.ones((2, 3)), requires_grad=True)
+    first, second = unbind(x)
+    first.retain_grad()
+    backward([first], [np.full(3, 2.0)])
+    backward([second], [np.full(3, 5.0)])
+    assert first.grad.tolist() == [2.0] * 3
+    assert x.grad.tolist() == [[2.0] * 3, [5.0] * 3]
