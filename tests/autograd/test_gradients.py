@@ -1,4 +1,4 @@
-"""What `.grad` holds after backward(), and what it does not."""
+"""What `.grad` holds after backward()."""
 
 from __future__ import annotations
 
@@ -9,23 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference.linear import linear_backward
+from tests.autograd.exact import every, first, square, whole
 from tests.claims.claim import Claim, holds
 from tests.harness.formats import FORMATS
-from tests.harness.strategies.arrays import DrawnArray, arrays
+from tests.harness.strategies.arrays import DrawnArray
 from tests.harness.targets import Target, Targets
-
-whole = st.integers(1, 4).flatmap(lambda n: arrays((n,), "integers", "contiguous", special=False))
-"""Vectors of whole numbers: their squares and few sums of them are exact in every dtype."""
-square = arrays((2, 2), "integers", "contiguous", special=False)
-
-
-def first(targets: Targets) -> list[Target]:
-    """For what is recorded and kept, the dtype makes no difference."""
-    return [target for _, paths in list(targets.by_dtype("backward"))[:1] for target in paths]
-
-
-def every(targets: Targets) -> list[Target]:
-    return [target for _, paths in targets.by_dtype("backward") for target in paths]
 
 
 @holds("G1", "backward() fills .grad of every leaf that took part; any other keeps None")
@@ -125,111 +113,6 @@ def test_only_retained_intermediates_have_a_gradient(
     assert y.grad == 1
     assert x.grad == 2
     claim.shows(f"x = 3, y = 2x: y.grad = {y.grad} when retained, x.grad = {x.grad}")
-
-
-@holds("G11", "only tensors that require grad are tracked")
-@given(array=whole, others=st.lists(st.booleans(), min_size=1, max_size=3))
-def test_factors_that_need_no_gradient_are_constants(
-    claim: Claim, targets: Targets, array: DrawnArray, others: list[bool]
-) -> None:
-    for target in first(targets):
-        x = array.tensor(target, requires_grad=True)
-        factors = [torch.full_like(x, 2.0).requires_grad_(needed) for needed in others]
-        z = x * 4
-        for factor in factors:
-            z = z * factor
-        z.sum().backward()
-        assert x.grad is not None
-        assert torch.equal(x.grad, torch.full_like(x, 4.0 * 2 ** len(factors)))
-        assert [factor.grad is not None for factor in factors] == others
-    x, y = torch.tensor(3.0, requires_grad=True), torch.tensor(2.0)
-    (x * y * 4).backward()
-    assert x.grad == 8
-    assert y.grad is None
-    claim.shows(f"z = 4xy at x = 3, y = 2: x.grad = {x.grad}, y.grad = {y.grad}")
-
-
-@holds("G12", "detach() makes a constant of a value, and shares its memory")
-@given(array=whole)
-def test_no_gradient_passes_through_detach(
-    claim: Claim, targets: Targets, array: DrawnArray
-) -> None:
-    for target in first(targets):
-        x = array.tensor(target, requires_grad=True)
-        y = x * x
-        u = y.detach()
-        (u * x).sum().backward()
-        assert x.grad is not None
-        assert torch.equal(x.grad, u)  # and not 3 x²
-        assert u.is_leaf
-        assert not u.requires_grad
-        assert u.data_ptr() == y.data_ptr()
-        u.zero_()
-        assert not y.any()
-    x, whole_way = (torch.tensor(3.0, requires_grad=True) for _ in range(2))
-    ((x * x).detach() * x).backward()
-    (whole_way * whole_way * whole_way).backward()
-    claim.shows(f"x = 3: of x² detached, times x: {x.grad}; without detach {whole_way.grad}")
-
-
-@holds("G14", "gradients flow through Python's control flow")
-@given(array=whole)
-def test_a_loop_and_a_branch_are_differentiated_as_they_ran(
-    claim: Claim, targets: Targets, array: DrawnArray
-) -> None:
-    def f(a: torch.Tensor) -> tuple[torch.Tensor, int]:
-        """The notes' function, and by how much it has multiplied."""
-        b, times = a * 2, 2
-        while b.norm() < 1000:
-            b, times = b * 2, times * 2
-        return (b, times) if b.sum() > 0 else (100 * b, 100 * times)
-
-    for target in every(targets):
-        a = array.tensor(target, requires_grad=True)
-        if a.any():  # else it would double forever
-            b, times = f(a)
-            b.sum().backward()
-            assert a.grad is not None
-            # Each factor is exact. Their product may be more than a float16 can be.
-            exact = torch.full(a.shape, float(times), dtype=torch.float64)
-            assert torch.equal(a.grad.cpu(), exact.to(target.torch_dtype))
-    a = torch.tensor([3.0, -4.0], requires_grad=True)
-    b, times = f(a)
-    b.sum().backward()
-    assert a.grad is not None
-    assert torch.equal(a.grad, b.detach() / a.detach())
-    claim.shows(f"a = (3, -4): f(a) = {times} a, a.grad = f(a) / a = ({times}, {times})")
-
-
-@holds("G15", ".grad has its tensor's shape and dtype; entry (i, j) is a partial derivative")
-@given(x=square, w=square)
-def test_an_entry_of_grad_is_a_partial_derivative(
-    claim: Claim, targets: Targets, x: DrawnArray, w: DrawnArray
-) -> None:
-    for target in every(targets):
-        leaf = x.tensor(target, requires_grad=True)
-        leaf.square().sum().backward()
-        assert leaf.grad is not None
-        assert (leaf.grad.shape, leaf.grad.dtype) == (leaf.shape, leaf.dtype)
-
-    numbers, weight = x.numbers("float64"), w.numbers("float64")
-
-    def f(at: np.ndarray) -> torch.Tensor:
-        return (torch.from_numpy(at) @ torch.from_numpy(weight)).square().sum()
-
-    leaf = torch.from_numpy(numbers.copy()).requires_grad_()
-    (leaf @ torch.from_numpy(weight)).square().sum().backward()
-    assert leaf.grad is not None
-    h = 2.0**-6
-    for index in np.ndindex(2, 2):
-        step = np.zeros((2, 2))
-        step[index] = h
-        # Of a quadratic function, at such numbers, the central difference is exact.
-        assert leaf.grad[index] == (f(numbers + step) - f(numbers - step)) / (2 * h)
-    leaf = torch.tensor(3.0, requires_grad=True)
-    leaf.square().backward()
-    difference = ((3 + h) ** 2 - (3 - h) ** 2) / (2 * h)
-    claim.shows(f"x² at 3: x.grad = {leaf.grad}, (f(x + h) - f(x - h)) / 2h = {difference}")
 
 
 @given(x=square, w=square, seeds=st.tuples(square, square))

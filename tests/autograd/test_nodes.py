@@ -11,8 +11,8 @@ from torch.autograd.graph import Node
 
 from reference import operations
 from reference.graph import Tensor
+from tests.autograd.exact import first
 from tests.autograd.structure import same_graph
-from tests.autograd.test_gradients import first
 from tests.claims.claim import Claim, does_not_hold, holds, holds_with_care
 from tests.harness.targets import Targets
 
