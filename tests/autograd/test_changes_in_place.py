@@ -67,4 +67,14 @@ def test_an_overwritten_value_is_noticed_if_it_was_needed(
                 z.backward(torch.ones_like(z))
         else:
             z.backward(torch.ones_like(z))
-    claim.shows("y = 2x, z = y * y, then y += 1: z.backward() raises; after z = y + y it does not")
+    outcomes = []
+    for join in (torch.mul, torch.add):
+        y = torch.tensor(3.0, requires_grad=True) * 2
+        z = join(y, y)
+        y += 1
+        try:
+            z.backward()
+            outcomes.append("runs")
+        except RuntimeError:
+            outcomes.append("raises")
+    claim.shows("z = y * y, then y += 1: z.backward() {}; with z = y + y it {}".format(*outcomes))

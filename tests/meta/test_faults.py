@@ -33,7 +33,8 @@ FILES = {
 GRAPH = ("graph", "graph retain_grad", "graph detach", "graph in place", "graph hook")
 FILES |= {part: ["tests/autograd/test_graph.py"] for part in GRAPH}
 MODULES = {
-    "modules": ("zero_grad", "state_dict", "hook", "train"),
+    "calls": ("zero_grad", "hook", "train"),
+    "saving": ("state_dict",),
     "trees": ("append", "deepcopy", "to", "load"),
 }
 for file, parts in MODULES.items():

@@ -1,0 +1,204 @@
+"""What calling a module does: hooks, modes, and what is done to a whole tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from tests.claims.claim import Claim, holds, holds_with_care
+from tests.claims.wide import fewer
+from tests.modules.model import Node
+from tests.modules.trees import build, trees
+
+hooks = holds(
+    "M4",
+    "`model(x)` runs the hooks around forward(); `model.forward(x)` does not",
+    "forward() skips the model's own hooks; those of the modules that it calls run as ever",
+)
+
+
+class Doubling(nn.Module):
+    """Says when it is called."""
+
+    def __init__(self, calls: list[str]) -> None:
+        super().__init__()
+        self.calls = calls
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls.append("forward")
+        return 2 * x
+
+
+@hooks
+@fewer
+@given(
+    before=st.integers(0, 3),
+    after=st.integers(0, 3),
+    removed=st.booleans(),
+    value=st.integers(-4, 4),
+)
+def test_hooks_run_once_each_around_forward(
+    claim: Claim, before: int, after: int, removed: bool, value: int
+) -> None:
+    """In the order of their registration. What they return takes the place of what they got."""
+    calls: list[str] = []
+    module = Doubling(calls)
+
+    def before_hook(number: int) -> Any:
+        def hook(module: nn.Module, args: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+            calls.append(f"before {number}")
+            return (args[0] + 1,)
+
+        return module.register_forward_pre_hook(hook)
+
+    def after_hook(number: int) -> Any:
+        def hook(module: nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
+            calls.append(f"after {number}")
+            return output - 1
+
+        return module.register_forward_hook(hook)
+
+    handles = [before_hook(i) for i in range(before)] + [after_hook(i) for i in range(after)]
+    x = torch.tensor(float(value))
+    assert module(x).item() == 2 * (value + before) - after
+    around = [f"before {i}" for i in range(before)], [f"after {i}" for i in range(after)]
+    assert calls == [*around[0], "forward", *around[1]]
+    calls.clear()
+    if removed:
+        for handle in handles:
+            handle.remove()
+        assert module(x).item() == 2 * value
+    else:
+        assert module.forward(x).item() == 2 * value
+    assert calls == ["forward"]
+
+
+Nest = list[Any]  # of such lists
+nests: st.SearchStrategy[Nest] = st.recursive(
+    st.just([]), lambda inner: st.lists(inner, min_size=1, max_size=3), max_leaves=4
+)
+
+
+def hooked(nest: Nest, calls: list[str], name: str = "model") -> nn.Sequential:
+    """Sequentials in Sequentials, each of which says when its hooks are run."""
+    module = nn.Sequential(*(hooked(n, calls, f"{name}.{i}") for i, n in enumerate(nest)))
+    module.register_forward_pre_hook(lambda *_: calls.append(f"into {name}"))
+    module.register_forward_hook(lambda *_: calls.append(f"out of {name}"))
+    module.register_full_backward_pre_hook(lambda *_: calls.append(f"back into {name}"))
+    module.register_full_backward_hook(lambda *_: calls.append(f"back out of {name}"))
+    return module
+
+
+def around(nest: Nest, name: str = "model") -> Iterator[str]:
+    yield f"into {name}"
+    for i, inner in enumerate(nest):
+        yield from around(inner, f"{name}.{i}")
+    yield f"out of {name}"
+
+
+def back(call: str) -> str:
+    """Out of what was gone into, and into what was come out of."""
+    into, name = call.startswith("into"), call.rpartition(" ")[2]
+    return f"back {'out of' if into else 'into'} {name}"
+
+
+@hooks
+@fewer
+@given(nest=nests)
+def test_hooks_of_a_tree_run_from_the_outside_in_and_backward_in_reverse(
+    claim: Claim, nest: Nest
+) -> None:
+    calls: list[str] = []
+    module, x = hooked(nest, calls), torch.tensor(1.0, requires_grad=True)
+    there = list(around(nest))
+    module(x).backward()
+    assert calls == there + [back(call) for call in reversed(there)]
+    calls.clear()
+    module.forward(x).backward()
+    inside = there[1:-1]
+    assert calls == inside + [back(call) for call in reversed(inside)]
+
+    seen = []
+    model = hooked([[]], calls)
+    for run in (model, model.forward):
+        calls.clear()
+        run(torch.tensor(1.0))
+        seen.append(", ".join(calls))
+    claim.shows(f"Sequential of one: {seen[0]}; by forward(): {seen[1]}")
+
+
+small = st.lists(st.integers(-4, 4), min_size=3, max_size=3)
+
+
+@holds("M7", "train() and eval() recurse; eval freezes dropout and the statistics of BatchNorm")
+@fewer
+@given(node=trees(), values=st.lists(small, min_size=2, max_size=4))
+def test_modes_recurse_and_eval_freezes(claim: Claim, node: Node, values: Any) -> None:
+    tree = build(node)
+    tree.eval()
+    assert not any(module.training for module in tree.modules())
+    tree.train()
+    assert all(module.training for module in tree.modules())
+
+    norm, dropout = nn.BatchNorm1d(3), nn.Dropout(1.0)
+    model = nn.Sequential(norm, dropout)
+    x = torch.tensor(values, dtype=torch.float32)
+    before = {name: b.clone() for name, b in norm.named_buffers()}
+    model.eval()
+    assert torch.equal(dropout(x), x)
+    model(x)
+    assert all(torch.equal(b, before[name]) for name, b in norm.named_buffers())
+    model.train()
+    assert not dropout(x).any()  # with p = 1 nothing is kept
+    model(x)
+    assert norm.num_batches_tracked == 1
+    assert norm.running_mean is not None
+    assert torch.equal(norm.running_mean != 0, x.sum(0) != 0)
+    one = nn.BatchNorm1d(1)
+    means = []
+    for mode in (True, False):
+        one.train(mode)(torch.tensor([[1.0], [3.0]]))
+        assert one.running_mean is not None
+        means.append(one.running_mean.item())
+    claim.shows(
+        "running mean, after a batch of mean 2 in training {:.1f}, then in eval {:.1f}".format(
+            *means
+        )
+    )
+
+
+@holds_with_care(
+    "M8",
+    "apply(fn) visits every submodule once; zero_grad() on the module clears all gradients",
+    "children before their parents, and a module with two parents twice",
+)
+@fewer
+@given(node=trees(), set_to_none=st.booleans())
+def test_apply_visits_all_and_zero_grad_clears_all(
+    claim: Claim, node: Node, set_to_none: bool
+) -> None:
+    module = build(node)
+    nodes = dict(zip(map(id, module.modules()), (n for _, n in node.named_modules()), strict=True))
+    visited: list[Node] = []
+    module.apply(lambda m: visited.append(nodes[id(m)]))
+    assert visited == list(node.applied())
+    assert set(visited) == {n for _, n in node.named_modules()}
+    for p in module.parameters():
+        p.grad = torch.full_like(p, 3)
+    module.zero_grad(set_to_none)
+    for p in module.parameters():
+        assert (p.grad is None) if set_to_none else torch.equal(p.grad, torch.zeros_like(p))
+
+    shared = nn.ReLU()
+    calls: list[nn.Module] = []
+    two_parents = nn.Sequential(nn.Sequential(shared), nn.Sequential(shared))
+    two_parents.apply(calls.append)
+    claim.shows(
+        f"a ReLU in two Sequentials of one: {len(calls)} visits,"
+        f" {len(list(two_parents.modules()))} modules"
+    )
