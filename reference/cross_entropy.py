@@ -1,18 +1,16 @@
 """Cross-entropy of class scores against class labels or class probabilities."""
 
-import math
-
 import numpy as np
 
-from reference.log_softmax import log_softmax
-from reference.nll_loss import (
-    check_reduction,
-    class_dim,
-    class_last,
-    counted,
-    nll_loss,
-    total_weight,
+from reference.label_smoothing import (
+    smooth_loss,
+    smooth_probabilities,
+    uniform_loss,
+    uniform_loss_backward,
 )
+from reference.log_softmax import log_softmax, log_softmax_backward
+from reference.nll_loss import class_dim, nll_loss, nll_loss_backward
+from reference.soft_loss import soft_loss, soft_loss_backward
 
 
 def cross_entropy(
@@ -33,17 +31,18 @@ def cross_entropy(
 
     Label smoothing trusts the label only so far: a share of the truth goes to all classes alike.
 
-    Symbols: x_nc the score (logit) of class c in row n, y = log softmax(x), t_n the true class of
-    the row, w_c the weight of a class, eps the label_smoothing, C classes.
+    Symbols: x the scores (logits), y = log softmax(x), t the true classes, p their probabilities,
+    eps the label_smoothing, C classes.
 
-        L = (1 - eps) nll_loss(y, t) + eps / C uniform_loss(y, t)
+        labels:         L = (1 - eps) nll_loss(y, t) + eps / C uniform_loss(y, t)
+        probabilities:  L = soft_loss(y, (1 - eps) p + eps / C)
 
     Args:
-        input: (N, C, *positions) or (C,), scores, any real numbers.
-        target: (N, *positions) or (), integers in [0, C) or ignore_index; or, as the input, the
-            probability of each class, of real numbers.
+        input: x, (N, C, *positions) or (C,), any real numbers.
+        target: labels t, (N, *positions) or (), integers in [0, C) or ignore_index; or
+            probabilities p, real numbers, as the input.
         weight: (C,), 1 if absent.
-        ignore_index: rows with this class do not count; it means nothing to probabilities.
+        ignore_index: rows with this label do not count; negative where there are no labels.
         label_smoothing: eps, in [0, 1].
         reduction: "none", "mean" or "sum".
 
@@ -51,10 +50,10 @@ def cross_entropy(
         loss: (N, *positions) or () for "none", else a scalar, in nats.
 
     Raises:
-        ValueError: if a target is no class, a shape does not fit, the reduction is unknown, or
-            label_smoothing lies outside [0, 1].
+        ValueError: if a label is no class, a shape does not fit, the reduction is unknown,
+            label_smoothing lies outside [0, 1], or ignore_index means a class of probabilities.
 
-    Divergence from torch: none. An empty batch has no mean, and gives NaN in both.
+    Divergence from torch: it takes a negative label_smoothing, and NaN, for 0.
 
     >>> float(cross_entropy(np.array([[0.0, 0.0], [0.0, 0.0]]), np.array([0, 1])) - np.log(2))
     0.0
@@ -62,110 +61,65 @@ def cross_entropy(
     0.0
 
     Source: Bishop, "Pattern Recognition and Machine Learning" (2006), section 4.3.4; Szegedy et
-    al., "Rethinking the Inception architecture" (2016), section 7, on label smoothing.
+    al., "Rethinking the Inception Architecture for Computer Vision" (2016), section 7.
     """
-    check_smoothing(label_smoothing)
-    log_probabilities = log_softmax(input, class_dim(input))
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing: {label_smoothing} lies outside [0, 1]")
+    y = log_softmax(input, class_dim(input))
+    class_count = input.shape[class_dim(input)]
     if is_probabilities(target):
-        smoothed = smooth(target, label_smoothing, input.shape[class_dim(input)])
-        return soft_loss(log_probabilities, smoothed, weight, reduction=reduction)
-    labels = (target, weight)
-    hard = nll_loss(log_probabilities, *labels, ignore_index=ignore_index, reduction=reduction)
+        if ignore_index >= 0:
+            raise ValueError(f"ignore_index: {ignore_index}, but probabilities have no labels")
+        if label_smoothing > 0:
+            target = smooth_probabilities(target, label_smoothing, class_count)
+        return soft_loss(y, target, weight, reduction=reduction)
+    of_labels = nll_loss(y, target, weight, ignore_index=ignore_index, reduction=reduction)
     if label_smoothing == 0:
-        return hard
-    uniform = uniform_loss(
-        log_probabilities, *labels, ignore_index=ignore_index, reduction=reduction
-    )
-    share = label_smoothing / input.shape[class_dim(input)]
-    return (1 - label_smoothing) * hard + share * uniform
+        return of_labels
+    of_all = uniform_loss(y, target, weight, ignore_index=ignore_index, reduction=reduction)
+    return smooth_loss(of_labels, of_all, label_smoothing, class_count)
 
 
-def uniform_loss(
-    input: np.ndarray,
+def cross_entropy_backward(
+    grad_output: np.ndarray,
+    output: np.ndarray,
     target: np.ndarray,
     weight: np.ndarray | None = None,
     *,
     ignore_index: int = -100,
+    label_smoothing: float = 0.0,
     reduction: str = "mean",
 ) -> np.ndarray:
-    r"""Add up the surprise by every class; rows count, and are averaged, as in `nll_loss`.
-
-        l_n = -sum_c w_c y_nc        L = sum_n l_n / sum_n w_{t_n}
+    r"""Carry the gradient from the loss back to the scores, by the chain rule.
 
     Args:
-        input: (N, C, *positions) or (C,), log-probabilities.
-        target, weight, ignore_index, reduction: as in `nll_loss`.
+        grad_output: dL/d(loss), a scalar, or as the loss for "none".
+        output: y, as returned by `log_softmax`.
+        target, weight, ignore_index, label_smoothing, reduction: as given to `cross_entropy`.
 
     Returns:
-        loss: (N, *positions) or () for "none", else a scalar.
+        grad_input: dL/dx, as the input. (`soft_loss_backward` has that of probabilities, too.)
 
-    >>> float(uniform_loss(np.array([[-1.0, -2.0]]), np.array([0])))
-    3.0
+    >>> cross_entropy_backward(np.array(1.0), np.log([[0.25, 0.75]]), np.array([0])).tolist()
+    [[-0.75, 0.75]]
     """
-    rows = class_last(input)
-    kept, classes = counted(target, rows.shape[-1], ignore_index)
-    losses = -(rows if weight is None else rows * weight).sum(axis=-1)
-    losses = np.where(kept, losses, 0.0)
-    if reduction == "none":
-        return losses
-    if reduction == "sum":
-        return losses.sum()
-    with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0
-        return losses.sum() / total_weight(kept, classes, weight)
-
-
-def soft_loss(
-    input: np.ndarray,
-    target: np.ndarray,
-    weight: np.ndarray | None = None,
-    *,
-    reduction: str = "mean",
-) -> np.ndarray:
-    r"""Average the surprise by each class, as probable as the target says. Each row counts alike.
-
-        l_n = -sum_c y_nc p_nc w_c        L = sum_n l_n / N
-
-    Args:
-        input: (N, C, *positions) or (C,), log-probabilities.
-        target: as the input, the probabilities p.
-        weight: (C,), 1 if absent; the mean does not divide by it.
-        reduction: "none", "mean" or "sum".
-
-    Returns:
-        loss: (N, *positions) or () for "none", else a scalar.
-
-    Raises:
-        ValueError: if the shapes differ, or the reduction is unknown.
-
-    >>> float(soft_loss(np.array([[-1.0, -2.0]]), np.array([[0.5, 0.5]])))
-    1.5
-    """
-    check_reduction(reduction)
-    if input.shape != target.shape:
-        raise ValueError(f"target: shape {target.shape} is not the input's, {input.shape}")
-    products = class_last(input) * class_last(target)
-    losses = -(products if weight is None else products * weight).sum(axis=-1)
-    if reduction == "none":
-        return losses
-    if reduction == "sum":
-        return losses.sum()
-    with np.errstate(invalid="ignore"):  # 0 / 0
-        return losses.sum() / float(math.prod(losses.shape))
-
-
-def smooth(target: np.ndarray, label_smoothing: float, classes: int) -> np.ndarray:
-    """Mix probabilities with the uniform ones: p (1 - eps) + eps / C."""
-    if label_smoothing == 0:
-        return target
-    return target * (1 - label_smoothing) + label_smoothing / classes
+    class_count = output.shape[class_dim(output)]
+    if is_probabilities(target):
+        if label_smoothing > 0:
+            target = smooth_probabilities(target, label_smoothing, class_count)
+        grad, _ = soft_loss_backward(grad_output, output, target, weight, reduction=reduction)
+        return log_softmax_backward(grad, output, class_dim(output))
+    of_labels = (1 - label_smoothing) * grad_output
+    of_all = (label_smoothing / class_count) * grad_output
+    given = (output, target, weight)
+    grad = nll_loss_backward(of_labels, *given, ignore_index=ignore_index, reduction=reduction)
+    if label_smoothing > 0:
+        grad = grad + uniform_loss_backward(
+            of_all, *given, ignore_index=ignore_index, reduction=reduction
+        )
+    return log_softmax_backward(grad, output, class_dim(output))
 
 
 def is_probabilities(target: np.ndarray) -> bool:
-    """Labels are integers, probabilities real numbers."""
-    return getattr(target, "dtype", None) is None or not np.issubdtype(target.dtype, np.integer)
-
-
-def check_smoothing(label_smoothing: float) -> None:
-    """Refuse a share that is none."""
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing: {label_smoothing} lies outside [0, 1]")
+    """Labels are an array of integers; error-carrying ones, which have no dtype, are none."""
+    return not np.issubdtype(getattr(target, "dtype", float), np.integer)

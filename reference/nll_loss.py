@@ -2,7 +2,7 @@
 
 import numpy as np
 
-REDUCTIONS = ("none", "mean", "sum")
+from reference.reduction import reduce, reduce_backward
 
 
 def nll_loss(
@@ -26,7 +26,7 @@ def nll_loss(
         input: (N, C, *positions) or (C,), log-probabilities.
         target: (N, *positions) or (), integers in [0, C), or ignore_index.
         weight: (C,), 1 if absent.
-        ignore_index: rows with this target do not count.
+        ignore_index: rows with this target do not count, even if it is a class.
         reduction: "none" gives l, "sum" its sum, "mean" L.
 
     Returns:
@@ -35,7 +35,7 @@ def nll_loss(
     Raises:
         ValueError: if a target is no class, a shape does not fit, or the reduction is unknown.
 
-    Divergence from torch: none. With nothing to average, 0 / 0 gives NaN in both.
+    Divergence from torch: it also takes a target (1,) for an input (C,).
 
     >>> float(nll_loss(np.array([[-1.0, -2.0], [-3.0, -4.0]]), np.array([0, 1])))
     2.5
@@ -45,19 +45,15 @@ def nll_loss(
 
     Source: Bishop, "Pattern Recognition and Machine Learning" (2006), section 4.3.4.
     """
-    check_reduction(reduction)
-    kept, classes = counted(target, class_count(input, target), ignore_index)
-    rows = class_last(input).reshape(-1, class_count(input, target))  # (N, C, ..) -> (rows, C)
-    losses = -rows[np.arange(target.size), classes.reshape(-1)].reshape(*target.shape)
+    check_shapes(input, target, weight)
+    rows = class_last(input)  # (N, C, *positions) -> (N, *positions, C)
+    kept, classes = labels(target, rows.shape[-1], ignore_index)
+    flat = rows.reshape(-1, rows.shape[-1])  # (N * positions, C)
+    losses = -flat[np.arange(target.size), classes.reshape(-1)].reshape(*target.shape)
     if weight is not None:
         losses = weight[classes] * losses
     losses = np.where(kept, losses, 0.0)
-    if reduction == "none":
-        return losses
-    if reduction == "sum":
-        return losses.sum()
-    with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0
-        return losses.sum() / total_weight(kept, classes, weight)
+    return reduce(losses, reduction, total_weight(kept, classes, weight))
 
 
 def nll_loss_backward(
@@ -74,7 +70,7 @@ def nll_loss_backward(
         dL/dy_nc = -g w_{t_n} / sum_m w_{t_m} where c = t_n, else 0
 
     Args:
-        grad_output: dL/d(loss), a scalar, or as the target for "none".
+        grad_output: g = dL/d(loss), a scalar, or as the target for "none".
         input, target, weight, ignore_index, reduction: as given to `nll_loss`.
 
     Returns:
@@ -83,14 +79,12 @@ def nll_loss_backward(
     >>> nll_loss_backward(np.array(1.0), np.zeros((2, 2)), np.array([0, 1])).tolist()
     [[-0.5, 0.0], [0.0, -0.5]]
     """
-    kept, classes = counted(target, class_count(input, target), ignore_index)
-    grad = -grad_output
-    if reduction == "mean":
-        with np.errstate(invalid="ignore", divide="ignore"):
-            grad = grad / total_weight(kept, classes, weight)
+    class_count = input.shape[class_dim(input)]
+    kept, classes = labels(target, class_count, ignore_index)
+    grad = -reduce_backward(grad_output, reduction, total_weight(kept, classes, weight))
     if weight is not None:
         grad = weight[classes] * grad
-    is_target = kept[..., None] & (classes[..., None] == np.arange(class_count(input, target)))
+    is_target = kept[..., None] & (classes[..., None] == np.arange(class_count))
     grad_rows = np.where(is_target, grad[..., None], 0.0)  # (N, *positions, C)
     return np.moveaxis(grad_rows, -1, class_dim(input))
 
@@ -105,21 +99,15 @@ def class_last(input: np.ndarray) -> np.ndarray:
     return np.moveaxis(input, class_dim(input), -1)
 
 
-def class_count(input: np.ndarray, target: np.ndarray) -> int:
-    """C, where the shapes fit together."""
-    dim = class_dim(input) if input.ndim else 0
-    if input.ndim == 0 or input.shape[:dim] + input.shape[dim + 1 :] != target.shape:
-        raise ValueError(
-            f"target: shape {target.shape} does not fit an input of shape {input.shape}"
-        )
-    return input.shape[dim]
-
-
-def counted(target: np.ndarray, classes: int, ignore_index: int) -> tuple[np.ndarray, np.ndarray]:
+def labels(
+    target: np.ndarray, class_count: int, ignore_index: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Which rows count, and the class of each (0 for those that do not)."""
     kept = np.asarray(target != ignore_index)
-    if not np.all(~kept | ((target >= 0) & (target < classes))):
-        raise ValueError(f"target: each must be one of the {classes} classes 0 to {classes - 1}")
+    if not np.all(~kept | ((target >= 0) & (target < class_count))):
+        raise ValueError(
+            f"target: each must be one of the {class_count} classes 0 to {class_count - 1}"
+        )
     return kept, np.where(kept, target, 0)
 
 
@@ -132,7 +120,17 @@ def total_weight(
     return np.where(kept, weight[classes], 0.0).sum()
 
 
-def check_reduction(reduction: str) -> None:
-    """Refuse what is no reduction."""
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"reduction: {reduction!r} is none of {', '.join(REDUCTIONS)}")
+def check_shapes(input: np.ndarray, target: np.ndarray, weight: np.ndarray | None) -> None:
+    """Refuse what does not fit together."""
+    dim = class_dim(input)
+    if input.ndim == 0 or input.shape[:dim] + input.shape[dim + 1 :] != target.shape:
+        raise ValueError(
+            f"target: shape {target.shape} does not fit an input of shape {input.shape}"
+        )
+    check_weight(input, weight)
+
+
+def check_weight(input: np.ndarray, weight: np.ndarray | None) -> None:
+    """Refuse a weight that is not one number per class."""
+    if weight is not None and weight.shape != (input.shape[class_dim(input)],):
+        raise ValueError(f"weight: shape {weight.shape} is not one number per class")

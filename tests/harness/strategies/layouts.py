@@ -1,6 +1,7 @@
 """Memory layouts: the same numbers, lying differently.
 
-Where a layout leaves gaps, the gaps hold NaN, so that a kernel which reads or forgets one shows it.
+Where a layout leaves gaps, the gaps hold NaN, or what is no class, so that a kernel which reads or
+forgets one shows it.
 """
 
 import math
@@ -8,6 +9,10 @@ from collections.abc import Callable
 
 import torch
 from hypothesis import strategies as st
+
+
+def gap(tensor: torch.Tensor) -> float | int:
+    return math.nan if tensor.is_floating_point() else torch.iinfo(tensor.dtype).min
 
 
 def contiguous(tensor: torch.Tensor) -> torch.Tensor:
@@ -22,7 +27,7 @@ def transposed(tensor: torch.Tensor) -> torch.Tensor:
 
 def strided(tensor: torch.Tensor) -> torch.Tensor:
     """Every second element of the last dimension of a larger tensor."""
-    gaps = torch.full((*tensor.shape, 2), math.nan, dtype=tensor.dtype, device=tensor.device)
+    gaps = tensor.new_full((*tensor.shape, 2), gap(tensor))
     gaps[..., 1] = tensor
     return gaps[..., 1]
 
@@ -30,7 +35,7 @@ def strided(tensor: torch.Tensor) -> torch.Tensor:
 def padded(tensor: torch.Tensor) -> torch.Tensor:
     """The inside of a larger tensor: rows further apart than they are long, and an offset."""
     larger = [side + 2 for side in tensor.shape]
-    gaps = torch.full(larger, math.nan, dtype=tensor.dtype, device=tensor.device)
+    gaps = tensor.new_full(larger, gap(tensor))
     inside = gaps[(slice(1, -1),) * tensor.dim()]
     inside.copy_(tensor)
     return inside

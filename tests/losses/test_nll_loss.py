@@ -1,0 +1,38 @@
+"""nll_loss: the log-probabilities of the true classes, with every option; value and gradient."""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+
+from reference.nll_loss import nll_loss, nll_loss_backward
+from tests.harness.doors import DOORS, gradients
+from tests.harness.rounding import Rounding
+from tests.harness.targets import Targets
+from tests.harness.verdict import check
+from tests.losses.cases import LabelCase, label_cases
+
+
+@given(case=label_cases())
+def test_nll_loss_and_its_gradient_equal_the_reference(targets: Targets, case: LabelCase) -> None:
+    for dtype, paths in targets.by_dtype(*DOORS):
+        rounding = Rounding.native(dtype)  # half types add up, and count, in the half type
+        input, grad_output = (
+            rounding.array(array.numbers(dtype)) for array in (case.input, case.grad_output)
+        )
+        weight = rounding.array(case.weight.numbers(dtype)) if case.weight else None
+        given = (input, case.target, weight)
+        loss = rounding.stored(nll_loss(*given, **case.options))
+        grad_input = rounding.stored(nll_loss_backward(grad_output, *given, **case.options))
+        for target in paths:
+            w = case.weight.tensor(target) if case.weight else None
+            y, grads = gradients(
+                target,
+                partial(F.nll_loss, weight=w, **case.options),
+                {"input": case.input.tensor(target), "target": case.labels(target)},
+                case.grad_output.tensor(target),
+                partial(torch.nn.NLLLoss, w, **case.options),
+            )
+            check("nll_loss", "loss", target, y, loss)
+            check("nll_loss", "grad_input", target, grads["input"], grad_input)
