@@ -76,7 +76,7 @@ def l1_loss_backward(
     grad_losses = reduce_backward(grad_output, reduction, total_weight(input, weight))
     if weight is not None:
         grad_losses = grad_losses * weight
-    error = input.real - target.real
-    sign = np.where(error > 0, 1.0, 0.0) - np.where(error < 0, 1.0, 0.0)
-    grad_input = grad_losses * sign
+    error = input - target
+    other_side = np.where(error.real < 0, -grad_losses, 0.0 * grad_losses)
+    grad_input = np.where(error.real > 0, grad_losses, other_side)
     return grad_input, -grad_input

@@ -1,5 +1,7 @@
 """MSE: the mean of the squared errors."""
 
+import math
+
 import numpy as np
 
 from reference.reduction import reduce, reduce_backward
@@ -70,16 +72,19 @@ def mse_loss_backward(
     >>> mse_loss_backward(np.array(1.0), np.array([1.0, 2.0]), np.array([0.0, 4.0]))
     (array([ 1., -2.]), array([-1.,  2.]))
     """
-    grad_losses = reduce_backward(grad_output, reduction, total_weight(input, weight))
-    if weight is not None:
-        grad_losses = grad_losses * weight
-    grad_input = grad_losses * (2.0 * (input - target))
+    error = input - target
+    total = total_weight(input, weight)
+    if weight is None:  # where the constants are one factor
+        share = 2.0 / total if reduction == "mean" and total else 2.0
+        grad_input = share * error * grad_output
+    else:
+        grad_input = reduce_backward(grad_output, reduction, total) * weight * (2.0 * error)
     return grad_input, -grad_input
 
 
 def total_weight(input: np.ndarray, weight: np.ndarray | None) -> np.ndarray | float:
     """What a mean divides by: without weights, the number of errors."""
-    return float(np.size(input)) if weight is None else weight.sum()
+    return float(math.prod(input.shape)) if weight is None else weight.sum()
 
 
 def check_shapes(input: np.ndarray, target: np.ndarray, weight: np.ndarray | None) -> None:

@@ -48,8 +48,7 @@ def nll_loss(
     check_shapes(input, target, weight)
     rows = class_last(input)  # (N, C, *positions) -> (N, *positions, C)
     kept, classes = labels(target, rows.shape[-1], ignore_index)
-    flat = rows.reshape(-1, rows.shape[-1])  # (N * positions, C)
-    losses = -flat[np.arange(target.size), classes.reshape(-1)].reshape(*target.shape)
+    losses = -rows[(*np.indices(target.shape), classes)]  # y_{n, t_n}: (N, *positions)
     if weight is not None:
         losses = weight[classes] * losses
     losses = np.where(kept, losses, 0.0)

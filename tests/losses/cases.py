@@ -26,7 +26,18 @@ class NonNegative(DrawnArray):
     """An array without its signs: weights, or probabilities."""
 
     def numbers(self, dtype: str) -> np.ndarray:
-        return np.abs(super().numbers(dtype))
+        return np.asarray(np.abs(super().numbers(dtype)))
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The true classes, in a layout."""
+
+    numbers: np.ndarray
+    layout: str
+
+    def tensor(self, target: Target) -> torch.Tensor:
+        return LAYOUTS[self.layout](torch.from_numpy(self.numbers.copy()).to(target.device))
 
 
 @dataclass(frozen=True)
@@ -34,8 +45,7 @@ class LabelCase:
     """Scores, the true classes, the options, and the gradient that comes back to the loss."""
 
     input: DrawnArray
-    target: np.ndarray
-    target_layout: str
+    target: Labels
     weight: DrawnArray | None
     ignore_index: int
     reduction: str
@@ -45,10 +55,6 @@ class LabelCase:
     def options(self) -> dict[str, Any]:
         """As torch and the reference both take them."""
         return {"ignore_index": self.ignore_index, "reduction": self.reduction}
-
-    def labels(self, target: Target) -> torch.Tensor:
-        labels = torch.from_numpy(self.target.copy()).to(target.device)
-        return LAYOUTS[self.target_layout](labels)
 
 
 @st.composite
@@ -77,22 +83,26 @@ def weights(draw: st.DrawFn, classes: int) -> DrawnArray:
 
 
 @st.composite
-def label_cases(draw: st.DrawFn) -> LabelCase:
-    shape = draw(score_shapes())
-    rows, classes = rows_of(shape), class_count(shape)
-    count = math.prod(rows)
-    words = np.frombuffer(draw(st.binary(min_size=2 * count, max_size=2 * count)), ">u2").astype(np.int64)
-    ignore_index = draw(st.sampled_from((-100, -100, -1, 0, classes - 1, classes)))
+def labels(draw: st.DrawFn, rows: tuple[int, ...], classes: int, ignore_index: int) -> Labels:
+    """Of which none, about half, about three quarters or all are ignored."""
+    length = 2 * math.prod(rows)
+    words = np.frombuffer(draw(st.binary(min_size=length, max_size=length)), ">u2").astype(np.int64)
     least_ignored = draw(st.sampled_from((2**16, 2**15, 2**15, 2**14, 2**16, 0)))
-    labels = np.where(words < least_ignored, words % classes, ignore_index).reshape(rows)
+    numbers = np.where(words < least_ignored, words % classes, ignore_index).reshape(rows)
     layout = draw(layouts)
     if layout == "expanded" and rows:
-        labels = np.broadcast_to(labels[:1], rows)
-    reduction = draw(reductions)
+        numbers = np.broadcast_to(numbers[:1], rows)
+    return Labels(numbers, layout)
+
+
+@st.composite
+def label_cases(draw: st.DrawFn) -> LabelCase:
+    shape, reduction = draw(score_shapes()), draw(reductions)
+    rows, classes = rows_of(shape), class_count(shape)
+    ignore_index = draw(st.sampled_from((-100, -100, -1, 0, classes - 1, classes)))
     return LabelCase(
         input=draw(arrays(shape, draw(families))),
-        target=labels,
-        target_layout=layout,
+        target=draw(labels(rows, classes, ignore_index)),
         weight=draw(st.none() | weights(classes)),
         ignore_index=ignore_index,
         reduction=reduction,
@@ -101,26 +111,35 @@ def label_cases(draw: st.DrawFn) -> LabelCase:
 
 
 @dataclass(frozen=True)
-class ProbabilityCase:
-    """Scores, the probabilities of the classes, and what comes back to the loss."""
+class CrossEntropyCase:
+    """The same with label_smoothing; and with probabilities in place of labels, or not."""
 
     input: DrawnArray
-    target: DrawnArray
+    target: Labels | DrawnArray
     weight: DrawnArray | None
-    reduction: str
+    options: dict[str, Any]
     grad_output: DrawnArray
     frozen: tuple[str, ...]
 
+    @property
+    def soft(self) -> bool:
+        return isinstance(self.target, DrawnArray)
+
+    def target_numbers(self, dtype: str) -> np.ndarray:
+        target = self.target
+        return target.numbers if isinstance(target, Labels) else target.numbers(dtype)
+
 
 @st.composite
-def probability_cases(draw: st.DrawFn) -> ProbabilityCase:
-    shape, reduction = draw(score_shapes()), draw(reductions)
-    back = rows_of(shape) if reduction == "none" else ()
-    return ProbabilityCase(
-        input=draw(arrays(shape, draw(families))),
-        target=NonNegative(**vars(draw(arrays(shape, draw(tame), special=1 / 16)))),
-        weight=draw(st.none() | weights(class_count(shape))),
-        reduction=reduction,
-        grad_output=draw(arrays(back, draw(families), special=0)),
-        frozen=draw(st.sampled_from(((), ("target",), ("input",)))),
-    )
+def cross_entropy_cases(draw: st.DrawFn) -> CrossEntropyCase:
+    case = draw(label_cases())
+    options = case.options | {"label_smoothing": draw(smoothings)}
+    target: Labels | DrawnArray = case.target
+    frozen = st.just(())
+    if draw(st.booleans()):
+        family = draw(tame)
+        target = NonNegative(**vars(draw(arrays(case.input.shape, family, special=1 / 16))))
+        del options["ignore_index"]
+        frozen = st.sampled_from(((), ("target",), ("input",)))
+    given = (case.input, target, case.weight, options, case.grad_output)
+    return CrossEntropyCase(*given, draw(frozen))

@@ -1,71 +1,130 @@
-"""Cross-entropy with class indices, averaged over the batch: loss and gradient."""
+"""Cross-entropy against labels and against probabilities, with every option: loss and gradients."""
 
-from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, settings
 
+from reference.cross_entropy import cross_entropy, cross_entropy_backward
+from reference.label_smoothing import (
+    smooth_loss,
+    smooth_probabilities,
+    uniform_loss,
+    uniform_loss_backward,
+)
 from reference.log_softmax import log_softmax, log_softmax_backward
-from reference.nll_loss import nll_loss, nll_loss_backward
+from reference.nll_loss import class_dim, nll_loss, nll_loss_backward
+from reference.soft_loss import soft_loss, soft_loss_backward
 from tests.harness.doors import DOORS, gradients
+from tests.harness.rounded import Rounded
 from tests.harness.rounding import Rounding
-from tests.harness.strategies.arrays import DrawnArray, arrays
-from tests.harness.strategies.shapes import sides
-from tests.harness.strategies.values import families
 from tests.harness.targets import Targets
 from tests.harness.verdict import check
+from tests.losses.cases import CrossEntropyCase, cross_entropy_cases
 
 
-@dataclass(frozen=True)
-class CrossEntropyCase:
-    """Scores, the true classes, and the gradient that comes back to the loss."""
+class Kernels:
+    """The reference in the kernels that torch runs, each of which stores its result.
 
-    input: DrawnArray
-    target: np.ndarray
-    grad_output: DrawnArray
+    In half types on the CPU, log_softmax stores its sum and the logarithm of it on the way, and
+    nll_loss adds up, and counts, in the half type. What smooths the labels, and all that is done
+    with probabilities, runs op by op.
+    """
 
+    def __init__(self, case: CrossEntropyCase, dtype: str) -> None:
+        self.case = case
+        self.ops, self.nll = Rounding.op_by_op(dtype), Rounding.native(dtype)
+        self.softmax = Rounding.kernel(dtype, stores=(np.sum, np.log))
+        self.softmax_backward = Rounding.kernel(dtype)
+        self.scores = case.input.numbers(dtype)
+        self.weight = case.weight.numbers(dtype) if case.weight else None
+        self.grad_output = case.grad_output.numbers(dtype)
+        self.target = case.target_numbers(dtype)
+        self.dim = class_dim(self.scores)
+        self.class_count = self.scores.shape[self.dim]
+        output = log_softmax(self.softmax.array(self.scores), self.dim)
+        self.output = self.softmax.stored(output)
 
-@st.composite
-def cross_entropy_cases(draw: st.DrawFn) -> CrossEntropyCase:
-    rows = draw(sides(at_most=257))
-    classes = draw(sides(at_least=1, at_most=4096 // max(1, rows)))
-    family = draw(families)
-    labels = np.frombuffer(draw(st.binary(min_size=2 * rows, max_size=2 * rows)), ">u2") % classes
-    return CrossEntropyCase(
-        input=draw(arrays((rows, classes), family)),
-        target=labels.astype(np.int64),
-        grad_output=draw(arrays((), draw(families), special=False)),
-    )
+    def results(self) -> dict[str, Rounded]:
+        return self.of_probabilities() if self.case.soft else self.of_labels()
+
+    def of_labels(self) -> dict[str, Rounded]:
+        options = dict(self.case.options)
+        smoothing = options.pop("label_smoothing")
+        back = self.ops.array(self.grad_output)
+        given = (self.target, self.weight_in(self.nll))
+        output = self.nll.array(self.output)
+        loss = self.nll.stored(nll_loss(output, *given, **options))
+        back_to_labels = self.nll.array(self.ops.stored((1 - smoothing) * back))
+        grad = self.nll.stored(nll_loss_backward(back_to_labels, output, *given, **options))
+        if smoothing > 0:
+            output, given = self.ops.array(self.output), (self.target, self.weight_in(self.ops))
+            of_all = uniform_loss(output, *given, **options)
+            of_labels = self.ops.array(loss)
+            loss = self.ops.stored(smooth_loss(of_labels, of_all, smoothing, self.class_count))
+            back_to_all = (smoothing / self.class_count) * back
+            of_all = uniform_loss_backward(back_to_all, output, *given, **options)
+            grad = self.ops.stored(self.ops.array(grad) + of_all)
+        return {"loss": loss, "grad_input": self.grad_scores(grad)}
+
+    def of_probabilities(self) -> dict[str, Rounded]:
+        smoothing, reduction = (self.case.options[n] for n in ("label_smoothing", "reduction"))
+        target = self.ops.array(self.target)
+        if smoothing > 0:
+            target = smooth_probabilities(target, smoothing, self.class_count)
+        given = (self.ops.array(self.output), target, self.weight_in(self.ops))
+        loss = soft_loss(*given, reduction=reduction)
+        back = self.ops.array(self.grad_output)
+        grad, grad_target = soft_loss_backward(back, *given, reduction=reduction)
+        return {
+            "loss": self.ops.stored(loss),
+            "grad_input": self.grad_scores(self.ops.stored(grad)),
+            "grad_target": self.ops.stored(grad_target * (1 - smoothing)),
+        }
+
+    def weight_in(self, rounding: Rounding) -> Any:
+        return None if self.weight is None else rounding.array(self.weight)
+
+    def grad_scores(self, grad: Rounded) -> Rounded:
+        kernel = self.softmax_backward
+        given = (kernel.array(grad), kernel.array(self.output), self.dim)
+        return kernel.stored(log_softmax_backward(*given))
 
 
 @given(case=cross_entropy_cases())
-def test_cross_entropy_and_its_gradient_equal_the_reference(
+def test_cross_entropy_and_its_gradients_equal_the_reference(
     targets: Targets, case: CrossEntropyCase
 ) -> None:
+    component = "cross_entropy soft" if case.soft else "cross_entropy"
     for dtype, paths in targets.by_dtype(*DOORS):
-        # torch runs two kernels each way. In half types on the CPU, log_softmax stores its sum and
-        # the logarithm of it on the way; nll_loss adds up, and counts, in the half type.
-        kernel = Rounding.kernel(dtype)
-        softmax = Rounding.kernel(dtype, stores=(np.sum, np.log))
-        mean = Rounding.native(dtype)
-        logits = case.input.numbers(dtype)
-        log_probabilities = softmax.stored(log_softmax(softmax.array(logits)))
-        loss = mean.stored(nll_loss(mean.array(log_probabilities), case.target))
-        grad_loss = mean.array(case.grad_output.numbers(dtype))
-        grad_log = mean.stored(
-            nll_loss_backward(grad_loss, mean.array(log_probabilities), case.target)
-        )
-        grad_input = kernel.stored(
-            log_softmax_backward(kernel.array(grad_log), kernel.array(log_probabilities))
-        )
-
+        expected = Kernels(case, dtype).results()
         for target in paths:
-            labels = torch.from_numpy(case.target).to(target.device)
-            inputs = {"input": case.input.tensor(target), "target": labels}
-            g = case.grad_output.tensor(target)
-            y, grads = gradients(target, F.cross_entropy, inputs, g, torch.nn.CrossEntropyLoss)
-            check("cross_entropy", "loss", target, y, loss)
-            check("cross_entropy", "grad_input", target, grads["input"], grad_input)
+            weight = case.weight.tensor(target) if case.weight else None
+            y, grads = gradients(
+                target,
+                partial(F.cross_entropy, weight=weight, **case.options),
+                {"input": case.input.tensor(target), "target": case.target.tensor(target)},
+                case.grad_output.tensor(target),
+                partial(torch.nn.CrossEntropyLoss, weight, **case.options),
+                case.frozen,
+            )
+            check(component, "loss", target, y, expected["loss"])
+            for name, grad in grads.items():
+                check(component, f"grad_{name}", target, grad, expected[f"grad_{name}"])
+
+
+@settings(max_examples=settings().max_examples // 2)
+@given(case=cross_entropy_cases())
+def test_the_kernels_are_the_reference_in_parts(case: CrossEntropyCase) -> None:
+    kernels = Kernels(case, "float64")
+    given, options = (kernels.target, kernels.weight), case.options
+    with np.errstate(all="ignore"):
+        whole = cross_entropy(kernels.scores, *given, **options)
+        y = log_softmax(kernels.scores, kernels.dim)
+        grad = cross_entropy_backward(kernels.grad_output, y, *given, **options)
+    parts = kernels.results()
+    np.testing.assert_array_equal(parts["loss"].value, whole)
+    np.testing.assert_array_equal(parts["grad_input"].value, grad)

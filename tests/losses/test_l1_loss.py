@@ -1,16 +1,10 @@
 """L1: every reduction, with weights or without; value and both gradients."""
 
-from functools import partial
-from typing import Any
-
-import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
 
 from reference.l1_loss import l1_loss, l1_loss_backward
-from tests.harness.rounding import Rounding
 from tests.harness.targets import Targets
 from tests.losses.regression import ErrorCase, error_cases, verify
 

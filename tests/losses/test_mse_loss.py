@@ -1,16 +1,10 @@
 """MSE: every reduction, with weights or without; value and both gradients."""
 
-from functools import partial
-from typing import Any
-
-import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
 
 from reference.mse_loss import mse_loss, mse_loss_backward
-from tests.harness.rounding import Rounding
 from tests.harness.targets import Targets
 from tests.losses.regression import ErrorCase, error_cases, verify
 
