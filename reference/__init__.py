@@ -7,9 +7,14 @@ Read the files in this order; each needs only those above it:
     relu             the kink, and which side of it passes the gradient
     batch_norm       every channel shifted and scaled to mean 0 and variance 1
     dropout          a random share set to zero, and the rest scaled up for it
+    reduction        many losses made into one
+    mse_loss         the mean of the squared errors
+    l1_loss          the mean of the absolute errors
     log_softmax      scores turned into log-probabilities
-    nll_loss         the log-probability of the true class, negative, and averaged
-    cross_entropy    log_softmax, then nll_loss; or against probabilities, smoothed or not
+    nll_loss         how surprised log-probabilities are by the true classes
+    label_smoothing  a share of the truth for all classes alike
+    soft_loss        the same against probabilities of the classes
+    cross_entropy    from scores to the loss, by labels or by probabilities
     arithmetic       sums, products and powers, and what broadcasting does to gradients
     graph            nodes, leaves, and the loop that is `loss.backward()`
     operations       the functions above on tensors: the forward pass builds the graph

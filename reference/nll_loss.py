@@ -90,6 +90,8 @@ def nll_loss_backward(
 
 def class_dim(input: np.ndarray) -> int:
     """The dimension that counts the classes: the second one, after the rows of a batch."""
+    if input.ndim == 0:
+        raise ValueError("input: a number has no dimension for the classes")
     return 0 if input.ndim == 1 else 1
 
 
@@ -122,7 +124,7 @@ def total_weight(
 def check_shapes(input: np.ndarray, target: np.ndarray, weight: np.ndarray | None) -> None:
     """Refuse what does not fit together."""
     dim = class_dim(input)
-    if input.ndim == 0 or input.shape[:dim] + input.shape[dim + 1 :] != target.shape:
+    if input.shape[:dim] + input.shape[dim + 1 :] != target.shape:
         raise ValueError(
             f"target: shape {target.shape} does not fit an input of shape {input.shape}"
         )
