@@ -25,6 +25,7 @@ def test_nll_loss_and_its_gradient_equal_the_reference(targets: Targets, case: L
         weight = rounding.array(case.weight.numbers(dtype)) if case.weight else None
         given = (input, case.target.numbers, weight)
         loss = rounding.stored(nll_loss(*given, **case.options))
+        loss.selected &= loss.ndim > 0  # one row alone is a sum of one, whose zero has no sign
         grad_input = rounding.stored(nll_loss_backward(grad_output, *given, **case.options))
         for target in paths:
             x = case.input.tensor(target)
