@@ -98,7 +98,6 @@ class Kernels:
 def test_cross_entropy_and_its_gradients_equal_the_reference(
     targets: Targets, case: CrossEntropyCase
 ) -> None:
-    component = "cross_entropy soft" if case.soft else "cross_entropy"
     for dtype, paths in targets.by_dtype(*DOORS):
         expected = Kernels(case, dtype).results()
         for target in paths:
@@ -111,9 +110,9 @@ def test_cross_entropy_and_its_gradients_equal_the_reference(
                 partial(torch.nn.CrossEntropyLoss, weight, **case.options),
                 case.frozen,
             )
-            check(component, "loss", target, y, expected["loss"])
+            check("cross_entropy", "loss", target, y, expected["loss"])
             for name, grad in grads.items():
-                check(component, f"grad_{name}", target, grad, expected[f"grad_{name}"])
+                check("cross_entropy", f"grad_{name}", target, grad, expected[f"grad_{name}"])
 
 
 @settings(max_examples=settings().max_examples // 2)
