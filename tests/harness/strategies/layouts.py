@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 
 def gap(tensor: torch.Tensor) -> float | int:
-    return math.nan if tensor.is_floating_point() else torch.iinfo(tensor.dtype).min
+    real = tensor.is_floating_point() or tensor.is_complex()
+    return math.nan if real else torch.iinfo(tensor.dtype).min
 
 
 def contiguous(tensor: torch.Tensor) -> torch.Tensor:

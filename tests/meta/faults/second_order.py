@@ -59,7 +59,8 @@ def scores_held_in_the_backward(sound: Function) -> Function:
 
         return [altered(backward, first_term)(scores, grad_output), None]
 
-    return altered(sound, alter)
+    faulty = altered(sound, alter)
+    return lambda *inputs, **options: sound(*inputs, **options) if options else faulty(*inputs)
 
 
 @fault("batch_norm", "tangent")
