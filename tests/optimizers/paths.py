@@ -33,7 +33,24 @@ TENSORS = Rounding(TWICE, TWICE, TWICE)
 """Of the step count and the corrections, each rounding doubled for the products above."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
+class Model:
+    """How a path rounds in one dtype: one evaluation serves all paths that have the same."""
+
+    dtype: str
+    rounding: Rounding
+    counts_in_tensors: bool
+    decays_apart: bool  # lr lambda p is rounded before it is subtracted
+
+    def step_number(self, step: int) -> Any:
+        """The exponent of beta^t, which makes the correction a float or a float32 tensor."""
+        return TENSORS.array(np.asarray(step)) if self.counts_in_tensors else step
+
+    def decay(self, weight_decay: float) -> Any:
+        return self.rounding.array(np.asarray(weight_decay)) if self.decays_apart else weight_decay
+
+
+@dataclass(frozen=True)
 class Path:
     """One way through an optimizer's code: the flags that choose it, and how it rounds."""
 
@@ -41,22 +58,12 @@ class Path:
     stores_once: bool = False
     counts_in_tensors: bool = False
 
-    @property
-    def like(self) -> "Path":
-        """The first path that rounds like this one: one evaluation serves them all."""
-        model = (self.stores_once, self.counts_in_tensors)
-        return next(p for p in PATHS.values() if (p.stores_once, p.counts_in_tensors) == model)
-
-    def rounding(self, dtype: str) -> Rounding:
-        return Rounding.kernel(dtype) if self.stores_once else Rounding.op_by_op(dtype)
-
-    def step_number(self, step: int) -> Any:
-        """The exponent of beta^t, which makes the correction a float or a float32 tensor."""
-        return TENSORS.array(np.asarray(step)) if self.counts_in_tensors else step
-
-    def decay(self, weight_decay: float, rounding: Rounding) -> Any:
-        """Tracked where lr lambda p is rounded before it is subtracted."""
-        return rounding.array(np.asarray(weight_decay)) if self.stores_once else weight_decay
+    def model(self, dtype: str, adam: bool, decoupled: bool) -> Model:
+        """Only Adam counts its steps, and only a decoupled decay has a product of its own."""
+        rounding = Rounding.kernel(dtype) if self.stores_once else Rounding.op_by_op(dtype)
+        return Model(
+            dtype, rounding, self.counts_in_tensors and adam, self.stores_once and decoupled
+        )
 
     def takes(self, dtype: str) -> bool:
         return not (self.counts_in_tensors and dtype in HALF)

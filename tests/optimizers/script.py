@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.optimizers.history import AddGroup, Change, Copy, History, Hooks, Reload, Schedule, Step
+from tests.optimizers.events import AddGroup, Change, Copy, Hooks, Reload, Schedule, Step
+from tests.optimizers.history import History
 from tests.optimizers.paths import PATHS
 
 CLASSES = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
@@ -21,26 +22,28 @@ opt.load_state_dict(torch.load(file, weights_only=True))""",
 
 def script(component: str, history: History, path: str, dtypes: list[str]) -> str:
     """What to paste into a Python prompt."""
+    members = [(i, dtype) for i in range(len(history.parameters)) for dtype in dtypes]
 
-    def tensor(i: int, numbers: np.ndarray, layout: str) -> str:
+    def tensor(i: int, dtype: str, numbers: np.ndarray, layout: str) -> str:
         where, shape = history.pieces[i]
         piece = numbers[where]
         values = str(piece.reshape(shape).tolist())
         if piece.size > 16:
             values = f"{piece[:3].tolist()} + {piece.size - 3} * [...]"
-        return laid_out(f"torch.tensor({values}, dtype=torch.{dtypes[i]})", layout, shape)
+        return laid_out(f"torch.tensor({values}, dtype=torch.{dtype})", layout, shape)
 
     def group(g: int, options: dict[str, Any]) -> str:
-        members = [f"p{i}" for i, of in enumerate(history.group_of) if of == g]
+        names = [f"p{k}" for k, (i, _) in enumerate(members) if history.group_of[i] == g]
         given = ", ".join(f"{name!r}: {value!r}" for name, value in options.items())
-        return f"{{'params': [{', '.join(members)}], {given}}}"
+        return f"{{'params': [{', '.join(names)}], {given}}}"
 
     flags = ", ".join(f"{name}=True" for name, on in PATHS[path].flags.items() if on)
     flags = flags or "foreach=False"
     lines = [f"# {component}, {path}", "import copy, io, torch", "nan = float('nan')"]
-    for i, parameter in enumerate(history.parameters):
-        start = tensor(i, history.starts(dtypes[i]), parameter.layout)
-        lines.append(f"p{i} = {start}.requires_grad_({path != 'differentiable'})")
+    for k, (i, dtype) in enumerate(members):
+        parameter = history.parameters[i]
+        start = tensor(i, dtype, history.starts(dtype), parameter.layout)
+        lines.append(f"p{k} = {start}.requires_grad_({path != 'differentiable'})")
         if parameter.is_complex:
             lines[-1] += "  # as complex numbers, on paths that take them"
     groups = [group(g, options) for g, (_, options) in enumerate(history.groups)]
@@ -53,10 +56,10 @@ def script(component: str, history: History, path: str, dtypes: list[str]) -> st
             case Step():
                 if event.zero_grad == "to zeros":
                     lines.append("opt.zero_grad(set_to_none=False)  # and the gradients added")
-                for i, parameter in enumerate(history.parameters):
-                    numbers = history.accumulated(event, dtypes[i])
-                    grad = tensor(i, numbers, parameter.grad_layout)
-                    lines.append(f"p{i}.grad = {'None' if i in event.missing else grad}")
+                for k, (i, dtype) in enumerate(members):
+                    numbers = history.accumulated(event, dtype)
+                    grad = tensor(i, dtype, numbers, history.parameters[i].grad_layout)
+                    lines.append(f"p{k}.grad = {'None' if i in event.missing else grad}")
                 lines.append("opt.step()")
             case Change(g, option, value):
                 lines.append(f"opt.param_groups[{g}][{option!r}] = {value!r}")

@@ -19,8 +19,10 @@ from tests.harness.strategies.hyperparameters import (
     weight_decays,
 )
 from tests.harness.targets import Targets
-from tests.optimizers.history import History, Update, histories
-from tests.optimizers.paths import Path
+from tests.optimizers.history import History
+from tests.optimizers.moments import Update
+from tests.optimizers.paths import Model
+from tests.optimizers.strategies import half_as_many, histories
 from tests.optimizers.verify import ReferenceStep, State, verify
 
 options_of_adamw = st.fixed_dictionaries(
@@ -55,14 +57,14 @@ def kept(beta1: float, rounding: Rounding) -> float | Rounded:
 
 
 def reference_step_of(component: str, step: Callable[..., Any]) -> ReferenceStep:
-    def reference_step(state: State, grad: Any, update: Update, path: Path) -> State:
+    def reference_step(state: State, grad: Any, update: Update, model: Model) -> State:
         beta1, beta2 = update.options["betas"]
         options = {**update.options, "betas": (kept(beta1, grad.rounding), beta2)}
         if options.get("decoupled_weight_decay", component == "adamw"):
-            options["weight_decay"] = path.decay(options["weight_decay"], grad.rounding)
+            options["weight_decay"] = model.decay(options["weight_decay"])
         names = ("param", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
         param, *averages = (state.get(name, np.zeros(grad.shape)) for name in names)
-        number = path.step_number(update.step)
+        number = model.step_number(update.step)
         after = step(param, grad, *averages[:2], number, averages[2], **options)
         found = dict(zip(names, after, strict=True))
         return found if options["amsgrad"] else {name: found[name] for name in names[:3]}
@@ -70,12 +72,14 @@ def reference_step_of(component: str, step: Callable[..., Any]) -> ReferenceStep
     return reference_step
 
 
+@half_as_many
 @given(history=histories(options_of_adam, changes_of_adam))
 def test_adam_histories_equal_the_reference(targets: Targets, history: History) -> None:
     reference_step = reference_step_of("adam", adam_step)
     verify("adam", targets, history, torch.optim.Adam, reference_step)
 
 
+@half_as_many
 @given(history=histories(options_of_adamw, changes_of_adam))
 def test_adamw_histories_equal_the_reference(targets: Targets, history: History) -> None:
     reference_step = reference_step_of("adamw", adamw_step)

@@ -17,7 +17,7 @@ from tests.harness.rounding import Rounding
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check
 
-STEPS = {"quick": 200, "default": 1000, "ci": 1000}
+STEPS = {"quick": 200, "default": 500, "ci": 500}
 LONGEST = 10_000  # any other profile
 SIZE = 4
 

@@ -14,8 +14,10 @@ from tests.harness.strategies.hyperparameters import (
     weight_decays,
 )
 from tests.harness.targets import Targets
-from tests.optimizers.history import History, Update, histories
-from tests.optimizers.paths import Path
+from tests.optimizers.history import History
+from tests.optimizers.moments import Update
+from tests.optimizers.paths import Model
+from tests.optimizers.strategies import half_as_many, histories
 from tests.optimizers.verify import State, verify
 
 options_of_sgd = st.fixed_dictionaries(
@@ -42,12 +44,13 @@ changes_of_sgd = st.one_of(
 )
 
 
-def reference_step(state: State, grad: Any, update: Update, path: Path) -> State:
+def reference_step(state: State, grad: Any, update: Update, model: Model) -> State:
     buffer = None if update.first else state["momentum_buffer"]
     param, buffer = sgd_step(state["param"], grad, buffer, **update.options)
     return {"param": param} if buffer is None else {"param": param, "momentum_buffer": buffer}
 
 
+@half_as_many
 @given(history=histories(options_of_sgd, changes_of_sgd))
 def test_sgd_histories_equal_the_reference(targets: Targets, history: History) -> None:
     verify("sgd", targets, history, torch.optim.SGD, reference_step)

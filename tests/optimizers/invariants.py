@@ -1,0 +1,53 @@
+"""What holds after every event: identity, dtype, shape and place of all that an optimizer keeps."""
+
+import torch
+
+from tests.optimizers.life import Life
+from tests.optimizers.moments import Moment
+
+BUFFERS = ("momentum_buffer", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+
+
+def check_structure(life: Life, moment: Moment) -> None:
+    """Parameters lie where they lay; state is there for those that have stepped, and fits them."""
+    for k, (param, member) in enumerate(zip(life.params, life.members, strict=True)):
+        i = member.i
+        if param.data_ptr() != life.addresses[k]:
+            life.wrong(k, "param", "lies elsewhere than before")
+        state = life.opt.state.get(param, {})
+        alive = moment.steps[i] > 0 and (life.component != "sgd" or moment.buffers[i])
+        if not alive and any(value is not None for value in state.values()):
+            life.wrong(k, "state", f"is {state} without a gradient so far")
+        if "step" in state and float(state["step"]) != moment.steps[i]:
+            life.wrong(k, "step", f"is {float(state['step'])} after {moment.steps[i]} steps")
+        for name in BUFFERS:
+            buffer = state.get(name)
+            if buffer is not None and (buffer.shape, buffer.dtype, buffer.device) != (
+                param.shape,
+                param.dtype,
+                param.device,
+            ):
+                life.wrong(k, name, f"is {buffer.dtype} in shape {tuple(buffer.shape)}")
+    for group, options in zip(life.opt.param_groups, moment.options, strict=False):
+        for name, value in options.items():
+            now = group[name].item() if isinstance(group[name], torch.Tensor) else group[name]
+            if now != value:
+                life.wrong(0, name, f"is {group[name]}, expected {value}")
+    if not life.calls["pre"] == life.calls["post"] == life.calls["expected"]:
+        life.wrong(0, "hooks", f"were called {life.calls}")
+
+
+def check_surroundings(life: Life) -> None:
+    """What lies around the parameters in memory is NaN still; what was left behind, as was."""
+    for k, param in enumerate(life.params):
+        memory = torch.empty(0, dtype=param.dtype, device=param.device)
+        memory.set_(param.untyped_storage())
+        if memory.numel() == param.numel():
+            continue
+        inside = torch.zeros(memory.numel(), dtype=torch.bool, device=param.device)
+        inside.as_strided(param.shape, param.stride(), param.storage_offset()).fill_(True)
+        if not memory[~inside].isnan().all():
+            life.wrong(k, "surroundings", "of the parameter in memory were written to")
+    for left, before in life.kept:
+        if not torch.equal(left.nan_to_num(7), before.nan_to_num(7)):
+            life.wrong(0, "original", "was changed by steps of what replaced it")
