@@ -51,3 +51,51 @@ def relu_backward(grad_output: np.ndarray, input: np.ndarray) -> np.ndarray:
     Source: Goodfellow, Bengio, Courville, "Deep Learning" (2016), section 6.3.
     """
     return np.where(input.real <= 0, 0.0, grad_output)
+
+
+def threshold(input: np.ndarray, threshold: float, value: float) -> np.ndarray:
+    r"""Keep what is above a threshold, replace everything else by one value.
+
+    ReLU with its bend and its floor put elsewhere; and for both at 0, ReLU again, but that -0.0,
+    which is not above 0, becomes the floor, +0.0.
+
+        y = value where x <= threshold, else x
+
+    Args:
+        input: any shape.
+        threshold: in the input's units; what equals it is replaced.
+        value: what replaces.
+
+    Returns:
+        output: the same shape.
+
+    Divergence from torch: its documentation keeps x only where x > threshold, which would replace
+    NaN; its code and this one pass NaN on.
+
+    >>> threshold(np.array([-0.0, 1.0, 2.0, np.nan]), 1.0, -5.0).tolist()
+    [-5.0, -5.0, 2.0, nan]
+
+    Source: as of `relu`.
+    """
+    return np.where(input.real <= threshold, value, input)
+
+
+def threshold_backward(grad_output: np.ndarray, input: np.ndarray, threshold: float) -> np.ndarray:
+    r"""Let the gradient through where the input was above the threshold, stop it elsewhere.
+
+        dL/dx = 0 where x <= threshold, else dL/dy
+
+    Args:
+        grad_output: dL/dy, any shape.
+        input: the same shape, as given to `threshold`.
+        threshold: as given to `threshold`.
+
+    Returns:
+        grad_input: the same shape.
+
+    >>> threshold_backward(np.array([5.0, 6.0]), np.array([1.0, 1.5]), 1.0).tolist()
+    [0.0, 6.0]
+
+    Source: as of `relu_backward`, which is this at 0.
+    """
+    return np.where(input.real <= threshold, 0.0, grad_output)
