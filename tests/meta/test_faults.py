@@ -18,6 +18,8 @@ from tests.meta.faults.runs import Run, open_runs
 FILES = {
     "linear": ["tests/layers/test_linear.py", "tests/second_order/test_linear.py"],
     "relu": ["tests/layers/test_relu.py", "tests/second_order/test_relu.py"],
+    "relu in place": ["tests/layers/test_relu.py"],
+    "threshold": ["tests/layers/test_relu.py"],
     "cross_entropy": [
         "tests/losses/test_cross_entropy.py",
         "tests/second_order/test_cross_entropy.py",
@@ -100,7 +102,10 @@ def test_each_required_kind_of_fault_is_there() -> None:
     assert sorted(required) == sorted(
         [
             *first_order,
+            "linear",
             "relu",
+            "relu in place",
+            "threshold",
             "cross_entropy",
             *3 * ["batch_norm"],
             "dropout",

@@ -126,7 +126,8 @@ def altered(sound: Function, alter: Callable[..., list[Any]]) -> Function:
         forward_mode = any(
             unpack_dual(x).tangent is not None for x in inputs if isinstance(x, torch.Tensor)
         )
-        if forward_mode or not torch.is_grad_enabled():
+        in_place = any(x is True for x in (*inputs, *options.values()))
+        if forward_mode or in_place or not torch.is_grad_enabled():
             return sound(*inputs, **options)
         return Recomputed.apply(lambda *x: sound(*x, **options), alter, *inputs)
 

@@ -68,3 +68,47 @@ def gaps_read(sound: Function) -> Function:
         return sound(Misread.apply(x, read), w, b)
 
     return function
+
+
+@fault("linear", "output", required=True)
+def bias_lost_without_in_features(sound: Function) -> Function:
+    """A corner: a sum over no features is 0, and the bias is forgotten."""
+    return lambda x, w, b=None: sound(x, w, None if w.shape[-1] == 0 else b)
+
+
+@fault("linear", "grad_weight")
+def weight_gradient_needs_the_bias(sound: Function) -> Function:
+    """A corner: with a frozen bias, the weight's gradient is that of the first row alone."""
+
+    def alter(grads: list[Any], grad_output: torch.Tensor, inputs: Any) -> list[Any]:
+        frozen = len(inputs) > 2 and grads[2] is None
+        if frozen and grads[1] is not None and grads[1].numel() and grad_output.numel():
+            x, g = (t.reshape(-1, t.shape[-1])[:1] for t in (inputs[0], grad_output))
+            grads[1] = g.T @ x
+        return grads
+
+    return altered(sound, alter)
+
+
+@fault("linear", "(output|grad_input|grad_weight)", elements=32)
+def second_dimension_taken_for_the_first(sound: Function) -> Function:
+    """A corner: in five dimensions, the first two change places."""
+
+    def function(x: torch.Tensor, w: torch.Tensor, b: Any = None) -> torch.Tensor:
+        if x.dim() < 5:
+            return sound(x, w, b)
+        output = sound(x.transpose(0, 1), w, b)
+        return output.reshape(*x.shape[:-1], -1) if output.numel() else sound(x, w, b)
+
+    return function
+
+
+@fault("linear", "", message="the output on cpu float32 .* requires a gradient that nobody asked")
+def frozen_and_recorded(sound: Function) -> Function:
+    """A corner: where all inputs are frozen, the output asks for a gradient all the same."""
+
+    def function(*inputs: torch.Tensor) -> torch.Tensor:
+        output = sound(*inputs)
+        return output if output.requires_grad else output.requires_grad_()
+
+    return function
