@@ -133,8 +133,9 @@ def clip_grads_with_norm(
     >>> clip_grads_with_norm([np.array([3.0, -4.0])], 10.0, np.array(5.0))[0].tolist()
     [3.0, -4.0]
     """
-    factor = np.minimum(max_norm * (1 / (total_norm + 1e-6)), 1.0)  # a reciprocal, as in torch
-    return [grad * factor for grad in grads]
+    with np.errstate(invalid="ignore"):  # 0 times infinity
+        factor = np.minimum(max_norm * (1 / (total_norm + 1e-6)), 1.0)  # a reciprocal, as in torch
+        return [grad * factor for grad in grads]
 
 
 def clip_grad_value(grads: Gradients, clip_value: float) -> list[np.ndarray]:

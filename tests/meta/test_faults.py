@@ -32,6 +32,9 @@ FILES = {
     "adam": ["tests/optimizers/test_adam.py"],
     "adamw": ["tests/optimizers/test_adam.py", "-k", "adamw"],
 }
+NORM = ("clip_grad_norm", "clip_grads_with_norm", "get_total_norm")
+FILES |= {part: ["tests/clipping/test_clip_grad_norm.py"] for part in NORM}
+FILES["clip_grad_value"] = ["tests/clipping/test_clip_grad_value.py"]
 GRAPH = ("graph", "graph retain_grad", "graph detach", "graph in place", "graph hook")
 FILES |= {part: ["tests/autograd/test_graph.py"] for part in GRAPH}
 MODULES = {
@@ -41,7 +44,7 @@ MODULES = {
 }
 for file, parts in MODULES.items():
     FILES |= {f"modules {part}": [f"tests/modules/test_{file}.py"] for part in parts}
-FOLDERS = ("layers", "losses", "modules", "optimizers", "second_order")
+FOLDERS = ("clipping", "layers", "losses", "modules", "optimizers", "second_order")
 EVERYTHING = [f"tests/{folder}" for folder in FOLDERS]
 
 
@@ -109,6 +112,9 @@ def test_each_required_kind_of_fault_is_there() -> None:
             "cross_entropy",
             *3 * ["batch_norm"],
             "dropout",
+            "clip_grad_norm",
+            "clip_grads_with_norm",
+            "clip_grad_value",
             "graph",
             *GRAPH,
             *(part for part in FILES if part.startswith("modules") and part != "modules load"),

@@ -127,7 +127,8 @@ def real_power(a: Rounded, exponent: Rounded) -> Rounded:
     exponent with more digits than float32 has, such as 1 / 3.5, is itself a rounded number.
     """
     value = a.value**exponent.value
-    error: Array | float = 0.0
+    lost = (value == 0) & (a.value != 0) & np.isfinite(a.value)  # in float64, as in a product
+    error = np.where(lost, np.nextafter(0.0, 1.0), 0.0)
     rounded = 0.0 if FLOAT32.holds(exponent.value) else 2.0**-53 * np.abs(exponent.value)
     doubt = np.maximum(exponent.bound, rounded)
     for base in (np.maximum(a.value - a.bound, 0), a.value + a.bound):

@@ -1,0 +1,43 @@
+"""How often each value of each option is drawn, so that no corner is left out by accident."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+EXAMPLES = 500
+LEAST = EXAMPLES // 100  # one in a hundred
+
+
+def assert_all_are_drawn(
+    strategy: st.SearchStrategy[Any],
+    options: Callable[[Any], dict[str, set[Any]]],
+    values: dict[str, int],
+) -> None:
+    """Each value that an option has comes up in at least one example of a hundred.
+
+    Args:
+        strategy: draws the cases of a property.
+        options: by name, what occurs in a case.
+        values: how many values an option has, where they are not two.
+    """
+    seen: dict[str, Counter[Any]] = defaultdict(Counter)
+
+    @settings(
+        max_examples=EXAMPLES,
+        phases=[Phase.generate],
+        database=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(case=strategy)
+    def draw(case: Any) -> None:
+        for option, occurring in options(case).items():
+            seen[option].update(occurring)
+
+    draw()
+    for option, counts in seen.items():
+        assert len(counts) == values.get(option, 2), f"{option}: {counts}"
+        assert min(counts.values()) >= LEAST, f"{option}: {counts} of {EXAMPLES}"
