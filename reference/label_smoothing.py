@@ -23,6 +23,9 @@ def smooth_probabilities(
 
     >>> smooth_probabilities(np.array([1.0, 0.0]), 0.5, 2).tolist()
     [0.75, 0.25]
+
+    Source: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision" (2016),
+    section 7.
     """
     return target * (1 - label_smoothing) + label_smoothing / class_count
 

@@ -38,6 +38,13 @@ def initial_parameters(
 ) -> Parameters:
     """Draw both layers as `torch.nn.Linear` would (see `initialization`).
 
+    Args:
+        generator: of NumPy's random numbers.
+        in_features, hidden, classes: the widths of the layers.
+
+    Returns:
+        the four parameters.
+
     >>> [p.shape for p in initial_parameters(np.random.default_rng(0), 5, 4, 3)]
     [(4, 5), (4,), (3, 4), (3,)]
     """
