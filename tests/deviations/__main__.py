@@ -1,11 +1,10 @@
 """`python -m tests.deviations`: which known deviations are still true of the installed torch?"""
 
-import subprocess
 import sys
 
 import torch
 
-from tests.harness.deviations import FOLDER, load
+from tests.harness.deviations import load
 
 
 def main() -> int:
@@ -13,16 +12,13 @@ def main() -> int:
     disagree = 0
     print(f"known deviations, replayed on torch {torch.__version__}")
     for known in load():
-        run = subprocess.run(
-            [sys.executable, FOLDER / known.reproducer], capture_output=True, text=True, check=False
-        )
-        verdict = {0: "does not deviate", 1: "deviates"}.get(run.returncode, "crashed")
+        verdict, printed = known.replay()
         expected = "deviates" if known.applies else "does not deviate"
         disagree += verdict != expected
         note = "" if verdict == expected else f"  <- the ledger says: torch {known.versions}"
         print(f"\n{known.id}: {verdict}{note}\n  {known.torch_does}; it should {known.it_should}")
         print(f"  {known.upstream}")
-        for line in (run.stdout + run.stderr).splitlines()[-10:]:
+        for line in printed.splitlines()[-10:]:
             print(f"    {line}")
     return int(disagree > 0)
 

@@ -5,6 +5,8 @@ comparison that deviates is counted and passes; an entry whose comparisons all a
 and fails the run. `python -m tests.deviations` replays the entries' reproducers.
 """
 
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
@@ -65,6 +67,19 @@ class KnownDeviation:
     def applies(self) -> bool:
         """Whether the installed torch is one of the versions."""
         return TORCH in SpecifierSet(self.versions)
+
+    def replay(self) -> tuple[str, str]:
+        """Run the reproducer by itself: its verdict, and what it printed."""
+        run = subprocess.run(
+            [sys.executable, "-I", FOLDER / self.reproducer],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        verdict = {0: "does not deviate", 1: "deviates"}.get(run.returncode, "crashed")
+        if "Traceback" in run.stderr:  # Python's own exit status is 1, too
+            verdict = "crashed"
+        return verdict, run.stdout + run.stderr
 
     def covers(self, component: str, output: str, target: Target, actual: torch.Tensor) -> bool:
         return (

@@ -16,8 +16,9 @@ from tests.harness.strategies.layouts import LAYOUTS
 from tests.harness.strategies.shapes import sides
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check
-from tests.layers.batch_norm import Kernels, is_dense
+from tests.layers.batch_norm import Kernels
 from tests.layers.batch_norm_cases import MODULES, epsilons, families, momenta
+from tests.layers.batch_norm_layouts import is_dense
 
 Step = tuple[str, DrawnArray]  # "train", "evaluate" or "reset", and the batch
 

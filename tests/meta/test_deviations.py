@@ -1,7 +1,5 @@
 """The ledger of known deviations: narrow, complete, and unable to go out of date in silence."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import pytest
 import torch
 
 from tests.harness import deviations, plugin, verdict
-from tests.harness.deviations import FOLDER, LedgerError, load
+from tests.harness.deviations import LedgerError, load
 from tests.harness.record import Record, Tally
 from tests.harness.report.terminal import cell, closing
 from tests.harness.rounding import Rounding
@@ -146,8 +144,25 @@ def test_an_entry_that_cannot_be_used_is_one_clear_line(
 def test_each_reproducer_deviates_where_the_ledger_says_so(
     known: deviations.KnownDeviation,
 ) -> None:
-    script = FOLDER / known.reproducer
-    run = subprocess.run(
-        [sys.executable, "-I", script], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == int(known.applies), run.stdout + run.stderr
+    verdict, printed = known.replay()
+    assert verdict == ("deviates" if known.applies else "does not deviate"), printed
+
+
+@pytest.mark.parametrize(
+    ("script", "verdict"),
+    [
+        ("", "does not deviate"),
+        ("raise SystemExit(1)", "deviates"),
+        ("raise SystemExit(2)", "crashed"),
+        ("raise RuntimeError('refused')", "crashed"),  # with Python's own exit status, 1
+        ("import os; os.abort()", "crashed"),
+    ],
+)
+def test_a_reproducer_that_crashes_proves_nothing(
+    written: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, script: str, verdict: str
+) -> None:
+    path = written()
+    (path.parent / "script.py").write_text(script)
+    (known,) = load(path)
+    monkeypatch.setattr(deviations, "FOLDER", path.parent)
+    assert known.replay()[0] == verdict
