@@ -33,7 +33,11 @@ class ErrorCase:
 
 @st.composite
 def error_cases(draw: st.DrawFn) -> ErrorCase:
-    shape, family, reduction = draw(shapes(max_dims=5)), draw(families), draw(reductions)
+    shape, family, reduction = (
+        draw(shapes(max_dims=5, max_elements=1025)),
+        draw(families),
+        draw(reductions),
+    )
     weight = draw(st.none() | arrays(shape, draw(tame), special=0))
     return ErrorCase(
         input=draw(arrays(shape, family)),
