@@ -51,7 +51,7 @@ def torch_step(name: str, inputs: dict[str, torch.Tensor], device: str) -> torch
     """One step from a state that is not empty; every input stays in the graph."""
     _, optimizer, options = STEPS[name]
     param = inputs["param"].clone()
-    param.grad = inputs["grad"].clone()  # which torch overwrites: `test_known_faults.py`
+    param.grad = inputs["grad"].clone()  # which torch overwrites: see the ledger
     opt = optimizer(
         [param],
         lr=inputs["lr"],

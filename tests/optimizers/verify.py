@@ -127,8 +127,7 @@ def compare_one(life: Life, name: str, members: list[int], state: State) -> None
         wanted, got = only(wanted, got, pairs.repeat(2))
         wanted.selected = False  # nor is the sign of a zero its own
     elif "max_exp_avg_sq" in state and life.path == "fused":
-        # The CPU kernel's maximum drops NaN in the elements beyond the last full vector: see
-        # `test_known_faults.py`.
+        # `fused-amsgrad-loses-nan` of the ledger
         wanted, got = only(wanted, got, ~np.isnan(state["max_exp_avg_sq"].value[elements]))
     if got.numel():
         check(life.component, output, first.target, got, wanted)
