@@ -12,7 +12,7 @@ def main() -> int:
     disagree = 0
     print(f"known deviations, replayed on torch {torch.__version__}")
     for known in load():
-        verdict, printed = known.replay()
+        verdict, printed = known.replayed
         expected = "deviates" if known.applies else "does not deviate"
         disagree += verdict != expected
         note = "" if verdict == expected else f"  <- the ledger says: torch {known.versions}"

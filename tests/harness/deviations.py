@@ -1,8 +1,9 @@
 """The ledger of known deviations: where torch is wrong, proved, and need not alarm us again.
 
 Each entry of `tests/deviations/ledger.toml` covers certain comparisons and no others. A covered
-comparison that deviates is counted and passes; an entry whose comparisons all agree is out of date,
-and fails the run. `python -m tests.deviations` replays the entries' reproducers.
+comparison that deviates is counted and passes. Where all that an entry covers agree, its reproducer
+is run; if that does not deviate either, the entry is out of date, and fails the run.
+`python -m tests.deviations` runs the reproducers of all entries.
 """
 
 import subprocess
@@ -68,8 +69,9 @@ class KnownDeviation:
         """Whether the installed torch is one of the versions."""
         return TORCH in SpecifierSet(self.versions)
 
-    def replay(self) -> tuple[str, str]:
-        """Run the reproducer by itself: its verdict, and what it printed."""
+    @cached_property
+    def replayed(self) -> tuple[str, str]:
+        """What the reproducer comes to, run by itself: its verdict, and what it printed."""
         run = subprocess.run(
             [sys.executable, "-I", FOLDER / self.reproducer],
             capture_output=True,

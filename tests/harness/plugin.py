@@ -121,12 +121,13 @@ def blind() -> Iterator[str]:
 
 
 def outdated() -> Iterator[str]:
-    """Entries of the ledger that covered enough comparisons, of which none deviates any more."""
-    for known, (agree, deviate) in RECORD.ledger.items():
-        if not deviate and agree >= 20:
+    """Entries of the ledger of which nothing deviates any more: neither here nor by themselves."""
+    for known in ledger():
+        agree, deviate = RECORD.ledger.get(known.id, (0, 0))
+        if agree and not deviate and (verdict := known.replayed[0]) != "deviates":
             yield (
-                f"outdated: [{known}] of tests/deviations/ledger.toml covered {agree} comparisons,"
-                " and none deviates: delete or narrow it"
+                f"outdated: [{known.id}] of tests/deviations/ledger.toml covered {agree}"
+                f" comparisons, none deviates, and {known.reproducer} {verdict}: delete or narrow"
             )
 
 

@@ -49,10 +49,12 @@ def written(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def record(written: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Record:
     """A record of its own, and a ledger of one entry: relu in float32, of eight or more."""
-    record, known = Record(), load(written())
-    monkeypatch.setattr(verdict, "RECORD", record)
-    monkeypatch.setattr(plugin, "RECORD", record)
-    monkeypatch.setattr(verdict, "ledger", lambda: known)
+    record, path = Record(), written()
+    known = load(path)
+    monkeypatch.setattr(deviations, "FOLDER", path.parent)
+    for module in (verdict, plugin):
+        monkeypatch.setattr(module, "RECORD", record)
+        monkeypatch.setattr(module, "ledger", lambda: known)
     return record
 
 
@@ -97,13 +99,16 @@ def test_another_version_is_not_covered(
         compare(8, off=1.0)
 
 
-def test_an_entry_of_which_nothing_deviates_any_more_fails_the_run(record: Record) -> None:
-    for _ in range(19):
-        compare(8, off=0.0)
-    assert not list(plugin.outdated())  # too few to tell
+@pytest.mark.parametrize(("status", "gone"), [(0, True), (1, False)])
+def test_an_entry_of_which_nothing_deviates_any_more_fails_the_run(
+    record: Record, status: int, gone: bool
+) -> None:
+    """Chance may agree with torch; the reproducer does not."""
+    (deviations.FOLDER / "script.py").write_text(f"raise SystemExit({status})")
+    assert not list(plugin.outdated())  # nothing was compared
     compare(8, off=0.0)
-    (line,) = plugin.outdated()
-    assert line.startswith("outdated: [an-entry]")
+    lines = list(plugin.outdated())
+    assert [line.startswith("outdated: [an-entry]") for line in lines] == [True] * gone
     compare(8, off=1.0)
     assert not list(plugin.outdated())
 
@@ -144,7 +149,7 @@ def test_an_entry_that_cannot_be_used_is_one_clear_line(
 def test_each_reproducer_deviates_where_the_ledger_says_so(
     known: deviations.KnownDeviation,
 ) -> None:
-    verdict, printed = known.replay()
+    verdict, printed = known.replayed
     assert verdict == ("deviates" if known.applies else "does not deviate"), printed
 
 
@@ -165,4 +170,4 @@ def test_a_reproducer_that_crashes_proves_nothing(
     (path.parent / "script.py").write_text(script)
     (known,) = load(path)
     monkeypatch.setattr(deviations, "FOLDER", path.parent)
-    assert known.replay()[0] == verdict
+    assert known.replayed[0] == verdict
