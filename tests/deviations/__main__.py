@@ -4,7 +4,7 @@ import sys
 
 import torch
 
-from tests.harness.deviations import load
+from tests.harness.deviations import LedgerError, load
 
 
 def main() -> int:
@@ -24,4 +24,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except LedgerError as error:
+        sys.exit(str(error))

@@ -6,12 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from reference.batch_norm import (
+from reference.batch_norm import batch_norm, batch_norm_backward, inverse_std
+from reference.batch_statistics import (
     all_but_channels,
-    batch_norm,
-    batch_norm_backward,
     batch_statistics,
-    inverse_std,
     per_channel,
     running_statistics,
     values_per_channel,

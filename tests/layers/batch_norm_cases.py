@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from reference.batch_norm import values_per_channel
+from reference.batch_statistics import values_per_channel
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.shapes import sides
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 
-from reference.batch_norm import values_per_channel
+from reference.batch_statistics import values_per_channel
 from tests.harness.doors import DOORS, gradients
 from tests.harness.formats import FORMATS
 from tests.harness.rounded import Rounded

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference.batch_norm import values_per_channel
+from reference.batch_statistics import values_per_channel
 from tests.harness.formats import FORMATS
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays

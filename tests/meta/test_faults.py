@@ -26,7 +26,7 @@ FILES = {
     ],
     "batch_norm": ["tests/layers/test_batch_norm.py", "tests/second_order/test_batch_norm.py"],
     "batch_norm module": ["tests/layers/test_batch_norm_history.py"],
-    "dropout": ["tests/layers/test_dropout.py"],
+    "dropout": ["tests/layers/test_dropout.py", "tests/layers/test_dropout_masks.py"],
     "dropout2d": ["tests/layers/test_dropout.py"],
     "sgd": ["tests/optimizers/test_sgd.py"],
     "adam": ["tests/optimizers/test_adam.py"],

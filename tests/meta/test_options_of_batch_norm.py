@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.harness.strategies.layouts import LAYOUTS
 from tests.layers.batch_norm_cases import BatchNormCase, batch_norm_cases
+from tests.layers.dropout_cases import LAYERS, DropoutCase, dropout_cases
 from tests.layers.test_batch_norm_history import BatchNormHistory, histories
-from tests.layers.test_dropout import LAYERS, DropoutCase, dropout_cases
 
 EXAMPLES = 500
 LEAST = EXAMPLES // 100  # one in a hundred

@@ -9,12 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference.batch_norm import (
-    batch_norm,
-    batch_norm_backward,
-    batch_statistics,
-    running_statistics,
-)
+from reference.batch_norm import batch_norm, batch_norm_backward
+from reference.batch_statistics import batch_statistics, running_statistics
 from tests.references.test_backward import agree, complex_step
 
 numbers = st.integers(-64, 64).map(lambda n: n / 8)

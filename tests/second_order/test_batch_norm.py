@@ -10,12 +10,10 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference.batch_norm import (
+from reference.batch_norm import batch_norm, batch_norm_backward, inverse_std
+from reference.batch_statistics import (
     all_but_channels,
-    batch_norm,
-    batch_norm_backward,
     batch_statistics,
-    inverse_std,
     per_channel,
     values_per_channel,
 )
