@@ -1,0 +1,87 @@
+"""No corner of Linear and ReLU is left out by accident: how often each option is drawn."""
+
+from typing import Any
+
+from tests.harness.strategies.arrays import DrawnArray
+from tests.harness.strategies.layouts import LAYOUTS
+from tests.layers.test_linear import NAMES, LinearCase, linear_cases
+from tests.layers.test_relu import FORMS, ReluCase, relu_cases
+from tests.meta.options import assert_all_are_drawn
+
+FAMILIES = 6  # that `families` draws
+
+
+def layout(array: DrawnArray) -> str:
+    """The layout that differs from the contiguous one for the array's shape."""
+    least = {"transposed": 2, "expanded": 1, "channels_last": 4, "channels_last_3d": 5}
+    dims = len(array.shape)
+    if dims < least.get(array.layout, 0) or (array.layout == "channels_last" and dims > 4):
+        return "contiguous"
+    return array.layout
+
+
+def options_of_linear(case: LinearCase) -> dict[str, set[Any]]:
+    arrays = {"input": case.input, "weight": case.weight, "grad_output": case.grad_output}
+    if case.bias:
+        arrays["bias"] = case.bias
+    return {
+        **{f"layout of {name}": {layout(array)} for name, array in arrays.items()},
+        **{f"{name} has special values": {bool(a.values.specials)} for name, a in arrays.items()},
+        "family": {case.input.values.family},
+        "dimensions": {len(case.input.shape)},
+        "bias": {case.bias is not None},
+        "no in_features": {case.weight.shape[1] == 0},
+        "no out_features": {case.weight.shape[0] == 0},
+        "no rows": {0 in case.input.shape[:-1]},
+        "bias without in_features": {case.weight.shape[1] == 0 and case.bias is not None},
+        "vector": {case.vector},
+        "frozen": set(case.frozen) or {"nothing"},
+        "all frozen": {
+            (case.frozen >= {"input", "weight"} and not case.bias) or len(case.frozen) == 3
+        },
+    }
+
+
+def options_of_relu(case: ReluCase) -> dict[str, set[Any]]:
+    threshold, value = case.bend
+    return {
+        "form": {case.form},
+        "dimensions": {len(case.input.shape)},
+        "empty": {0 in case.input.shape},
+        "family": {case.input.values.family},
+        "layout of input": {layout(case.input)},
+        "layout of grad_output": {layout(case.grad_output)},
+        "special value": {kind for _, kind in case.input.values.specials} or {"none"},
+        "special value comes back": {kind for _, kind in case.grad_output.values.specials}
+        or {"none"},
+        "threshold": {threshold},
+        "value": {value},
+    }
+
+
+def test_every_option_of_linear_is_drawn() -> None:
+    values = {
+        "layout of input": len(LAYOUTS),
+        "layout of grad_output": len(LAYOUTS),
+        "layout of weight": len(LAYOUTS) - 2,
+        "layout of bias": len(LAYOUTS) - 3,
+        "family": FAMILIES,
+        "dimensions": 5,
+        "frozen": len(NAMES) + 1,
+    }
+    assert_all_are_drawn(linear_cases(), options_of_linear, values)
+
+
+def test_every_option_of_relu_is_drawn() -> None:
+    values = {
+        "form": len(FORMS),
+        "dimensions": 6,
+        "family": FAMILIES,
+        "layout of input": len(LAYOUTS),
+        "layout of grad_output": len(LAYOUTS),
+        "special value": 8,
+        "special value comes back": 8,
+        "threshold": 5,
+        "value": 5,
+    }
+    assert_all_are_drawn(relu_cases(), options_of_relu, values)
