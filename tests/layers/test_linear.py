@@ -37,9 +37,10 @@ def linear_cases(draw: st.DrawFn) -> LinearCase:
     batch = draw(shapes(max_dims=4, max_elements=257))
     rows = max(1, math.prod(batch))
     corner = draw(st.integers(0, 15))
-    vector, empty = corner == 15, corner == 14
-    in_features = 0 if empty else draw(sides(at_most=8192 // rows))
+    vector = corner == 15
+    in_features = 0 if corner == 14 else draw(sides(at_most=8192 // rows))
     out_features = 1 if vector else draw(sides(at_most=8192 // max(rows, in_features)))
+    out_features = 0 if corner == 13 else out_features
     with_bias = draw(st.integers(0, 3)) > 0 and not vector
     freezes = draw(st.integers(0, 3)) == 3
     family = draw(families)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from tests.harness.strategies.arrays import DrawnArray
 from tests.harness.strategies.layouts import LAYOUTS
 from tests.layers.test_linear import NAMES, LinearCase, linear_cases
 from tests.layers.test_relu import FORMS, ReluCase, relu_cases
@@ -11,21 +10,12 @@ from tests.meta.options import assert_all_are_drawn
 FAMILIES = 6  # that `families` draws
 
 
-def layout(array: DrawnArray) -> str:
-    """The layout that differs from the contiguous one for the array's shape."""
-    least = {"transposed": 2, "expanded": 1, "channels_last": 4, "channels_last_3d": 5}
-    dims = len(array.shape)
-    if dims < least.get(array.layout, 0) or (array.layout == "channels_last" and dims > 4):
-        return "contiguous"
-    return array.layout
-
-
 def options_of_linear(case: LinearCase) -> dict[str, set[Any]]:
     arrays = {"input": case.input, "weight": case.weight, "grad_output": case.grad_output}
     if case.bias:
         arrays["bias"] = case.bias
     return {
-        **{f"layout of {name}": {layout(array)} for name, array in arrays.items()},
+        **{f"layout of {name}": {array.layout} for name, array in arrays.items()},
         **{f"{name} has special values": {bool(a.values.specials)} for name, a in arrays.items()},
         "family": {case.input.values.family},
         "dimensions": {len(case.input.shape)},
@@ -49,8 +39,8 @@ def options_of_relu(case: ReluCase) -> dict[str, set[Any]]:
         "dimensions": {len(case.input.shape)},
         "empty": {0 in case.input.shape},
         "family": {case.input.values.family},
-        "layout of input": {layout(case.input)},
-        "layout of grad_output": {layout(case.grad_output)},
+        "layout of input": {case.input.layout},
+        "layout of grad_output": {case.grad_output.layout},
         "special value": {kind for _, kind in case.input.values.specials} or {"none"},
         "special value comes back": {kind for _, kind in case.grad_output.values.specials}
         or {"none"},

@@ -69,12 +69,24 @@ def test_shapes_of_every_number_of_dimensions_and_empty_ones_are_drawn() -> None
 
 
 def test_each_layout_and_family_has_its_share() -> None:
-    examples: list[DrawnArray] = drawn(families.flatmap(lambda f: arrays((4, 4), f)))
+    shapes_and_families = st.tuples(st.sampled_from(((3, 2, 1, 2), (3, 2, 1, 1, 2))), families)
+    examples: list[DrawnArray] = drawn(shapes_and_families.flatmap(lambda x: arrays(*x)))
     layouts = Counter(array.layout for array in examples)
     assert set(layouts) == set(LAYOUTS)
     assert min(layouts.values()) >= 0.03 * len(examples)
     kinds = Counter(array.values.family for array in examples)
     assert min(kinds.values()) >= 0.03 * len(examples)
+
+
+@pytest.mark.parametrize("dims", range(6))
+def test_a_layout_is_drawn_where_it_differs(dims: int) -> None:
+    tensor = torch.zeros((3,) * dims)
+    layouts = {array.layout for array in drawn(arrays(tensor.shape, "integers"), 100)}
+    for name, layout in LAYOUTS.items():
+        memory, usual = (
+            (x.stride(), x.untyped_storage().nbytes()) for x in (layout(tensor), tensor)
+        )
+        assert (name in layouts) == (name == "contiguous" or memory != usual), name
 
 
 def test_most_linear_cases_have_an_output_and_some_have_none() -> None:

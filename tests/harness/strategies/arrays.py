@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.vendor.pretty import RepresentationPrinter
 
 from tests.harness.formats import FORMATS
-from tests.harness.strategies.layouts import LAYOUTS, layouts
+from tests.harness.strategies.layouts import LAYOUTS, layouts_of
 from tests.harness.strategies.values import Values, values
 from tests.harness.targets import Target
 
@@ -61,4 +61,4 @@ def arrays(
     little about anything else, so they are rare where sums are.
     """
     numbers = draw(values(math.prod(shape), family, special))
-    return DrawnArray(shape, numbers, layout or draw(layouts))
+    return DrawnArray(shape, numbers, layout or draw(layouts_of(len(shape))))

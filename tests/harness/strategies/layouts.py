@@ -6,6 +6,7 @@ forgets one shows it.
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from hypothesis import strategies as st
@@ -71,3 +72,17 @@ LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 layouts = st.sampled_from(tuple(LAYOUTS))
+
+
+@cache
+def layouts_of(dims: int) -> st.SearchStrategy[str]:
+    """Contiguous, and those that differ from it in so many dimensions; most, those of images."""
+    possible = {
+        "transposed": dims >= 2,
+        "padded": dims >= 1,
+        "expanded": dims >= 1,
+        "channels_last": dims == 4,
+        "channels_last_3d": dims == 5,
+    }
+    names = [name for name in LAYOUTS if possible.get(name, True)]
+    return st.sampled_from(names + 2 * [name for name in names if "channels" in name])
