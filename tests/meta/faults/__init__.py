@@ -7,4 +7,5 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 for module in iter_modules(__path__, f"{__name__}."):
-    import_module(module.name)
+    if not module.name.endswith("__main__"):
+        import_module(module.name)

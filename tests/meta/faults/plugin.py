@@ -1,5 +1,10 @@
 """`pytest -p tests.meta.faults.plugin --fault NAME` runs everything on a torch with one fault."""
 
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from tests.meta.faults.catalogue import CONTROL, FAULTS
@@ -28,3 +33,37 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> str | None:
     name = config.getoption("--fault")
     return f"torch has a fault: {name}" if name else None
+
+
+FOUND: list[str] = []  # the first failure of a property
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Count the examples of each property until one fails; those of its shrinking do not count."""
+    if config.getoption("--fault") is None:
+        return
+    for item in items:
+        if handle := getattr(getattr(item, "obj", None), "hypothesis", None):
+            handle.inner_test = counted(handle.inner_test)
+
+
+def counted(test: Callable[..., Any]) -> Callable[..., Any]:
+    examples, start = 0, 0.0
+
+    @functools.wraps(test)
+    def example(*args: Any, **kwargs: Any) -> Any:
+        nonlocal examples, start
+        examples, start = examples + 1, start or time.monotonic()
+        try:
+            return test(*args, **kwargs)
+        except Exception:
+            if not FOUND:
+                FOUND.append(f"found in example {examples}, after {time.monotonic() - start:.1f} s")
+            raise
+
+    return example
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in FOUND:
+        terminalreporter.write_line(line)
