@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
+from tests.autograd.draft import BINARY, Draft, Shape, broadcast, extend, new_shapes
 from tests.autograd.programs import Program, Step, Walk
 from tests.harness.strategies.arrays import DrawnArray, arrays
-
-Shape = tuple[int, ...]
-
-
-@dataclass
-class Draft:
-    """What is known about the values of a program that is being drawn, by their positions."""
-
-    shapes: list[Shape]
-    tracked: list[bool]  # whether they require a gradient
-    memory: list[int]  # which of them share theirs
-    taken_apart: set[int]  # memory that rows share with their matrix: not to be changed in place
-
-    def where(self, condition: Callable[[int], bool]) -> list[int]:
-        return [i for i in range(len(self.shapes)) if condition(i)]
 
 
 @st.composite
@@ -39,22 +24,27 @@ def programs(draw: st.DrawFn, max_steps: int = 8) -> Program:
 
     leaves = tuple(map(array, shapes))
     frozen = draw(st.sets(st.integers(0, 4), max_size=2))
-    draft = Draft(shapes, [i not in frozen for i in range(5)], list(range(5)), set())
+    draft = Draft(shapes, [i not in frozen for i in range(5)], list(range(5)), set(), {}, set())
     steps, counts = [], []
-    for _ in range(draw(st.integers(1, max_steps))):
-        step = draw(steps_on(draft))
-        steps.append(step)
-        counts.append(extend(draft, step))
+    some = [steps_on(draft)] * draw(st.integers(1, max_steps))
+    for strategy in (*some, retaining(draft), overwriting(draft)):
+        step = draw(strategy)
+        if step is not None:
+            steps.append(step)
+            counts.append(extend(draft, step))
     walks = []
-    for _ in range(draw(st.integers(1, 2))):
+    for _ in range(draw(st.sampled_from((1, 2, 2)))):
         roots, grads = [], []
         for _ in range(draw(st.integers(1, 2))):
             everything = draft.where(lambda i: True)
             tracked = draft.where(lambda i: draft.tracked[i])
-            roots.append(draw(latest(everything if draw(rarely) else tracked)))
+            suspects = sorted(draft.suspects.intersection(tracked))
+            among = suspects if bool(suspects) and draw(st.booleans()) else tracked
+            roots.append(draw(latest(everything if draw(rarely) else among)))
             implied = draw(st.booleans() if draft.shapes[roots[-1]] == () else rarely)
             grads.append(None if implied else array(draft.shapes[roots[-1]]))
-        walks.append(Walk(tuple(roots), tuple(grads), draw(st.booleans()), draw(st.booleans())))
+        retain_graph, clear = draw(st.integers(0, 3)) > 0, draw(st.integers(0, 3)) == 3
+        walks.append(Walk(tuple(roots), tuple(grads), retain_graph, clear))
     needed = tuple(i not in frozen for i in range(5))
     return Program(leaves, needed, tuple(steps), tuple(counts), tuple(walks))
 
@@ -63,8 +53,8 @@ rarely = st.integers(0, 9).map(lambda dice: dice == 9)
 
 
 def latest(positions: list[int]) -> st.SearchStrategy[int]:
-    """One of them, the latest first: it has the most behind it."""
-    return st.sampled_from(positions[::-1])
+    """One of them, often the latest: it has the most behind it."""
+    return st.just(positions[-1]) | st.sampled_from(positions[::-1])
 
 
 @st.composite
@@ -73,7 +63,7 @@ def steps_on(draw: st.DrawFn, draft: Draft) -> Step:
     shapes, (rows, columns) = draft.shapes, draft.shapes[0]
     operation = draw(st.sampled_from(OPERATIONS))
     # torch says that views made under no_grad require grad (pytorch issue 11390); claim G13 has it.
-    no_grad = operation != "unbind" and draw(rarely)
+    no_grad = operation not in NO_CONTROL and draw(rarely)
     any_at_all = draw(rarely)
 
     def allowed(i: int) -> bool:
@@ -82,7 +72,7 @@ def steps_on(draw: st.DrawFn, draft: Draft) -> Step:
         if operation.endswith("_"):
             misused = i < 5 and draft.tracked[i] and not no_grad
             return draft.memory[i] not in draft.taken_apart and (any_at_all or not misused)
-        return operation != "retain_grad" or any_at_all or draft.tracked[i]
+        return operation != "retain_grad" or any_at_all or (i >= 5 and draft.tracked[i])
 
     among = draft.where(allowed)
     if not among:
@@ -110,43 +100,27 @@ def steps_on(draw: st.DrawFn, draft: Draft) -> Step:
     return replace(step, control=draw(st.sampled_from(("", "", "", "if", "while"))))
 
 
-BINARY = ("add", "subtract", "multiply", "add_", "multiply_")
+@st.composite
+def retaining(draw: st.DrawFn, draft: Draft) -> Step | None:
+    """Now and then, a last word to some value: to keep its gradient."""
+    results = draft.where(lambda i: i >= 5 and draft.tracked[i])
+    if not results or draw(st.booleans()):
+        return None
+    return Step("retain_grad", (draw(latest(results)),))
+
+
+@st.composite
+def overwriting(draw: st.DrawFn, draft: Draft) -> Step | None:
+    """Now and then, a change in place of what some node has saved."""
+    memory = draft.savers.keys() - draft.taken_apart
+    saved = draft.where(lambda i: draft.memory[i] in memory and (i >= 5 or not draft.tracked[i]))
+    if not saved or draw(st.booleans()):
+        return None
+    return Step("multiply_", (draw(latest(saved)), 4))
+
+
 NO_CONTROL = ("unbind", "detach", "retain_grad")
 OPERATIONS = (
     *("multiply", "add", "sum", "relu", "linear", "power", "subtract", "log_softmax", "nll_loss"),
     *("multiply", "linear", "unbind", "multiply_", "add_", "relu_", "detach", "retain_grad"),
 )
-
-
-def new_shapes(draft: Draft, step: Step) -> list[Shape]:
-    """The shapes of the values that a step makes."""
-    first, *others = (draft.shapes[i] for i in step.operands)
-    if step.operation in ("sum", "nll_loss"):
-        return [()]
-    if step.operation == "retain_grad":
-        return []
-    if step.operation == "unbind":
-        return [first[1:]] * first[0]
-    return [np.broadcast_shapes(first, *others) if step.operation in BINARY else first]
-
-
-def extend(draft: Draft, step: Step) -> int:
-    """Enter the values that a step makes; how many they are."""
-    new = new_shapes(draft, step)
-    memory = draft.memory[step.operands[0]]
-    if step.operation == "unbind":
-        draft.taken_apart.add(memory)
-    shares = step.operation in ("unbind", "detach") or step.operation.endswith("_") or step.control
-    tracked = any(draft.tracked[i] for i in step.operands)
-    tracked = tracked and not (step.no_grad or step.operation == "detach")
-    draft.memory += [memory if shares else len(draft.memory)] * len(new)
-    draft.tracked += [tracked] * len(new)
-    draft.shapes += new
-    return len(new)
-
-
-def broadcast(a: Shape, b: Shape) -> Shape | None:
-    try:
-        return np.broadcast_shapes(a, b)
-    except ValueError:
-        return None

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from io import StringIO
 from itertools import groupby
 
-from tests.claims.claim import IDS, SECTIONS, Claim
+from tests.claims.claim import HOLDS, IDS, SECTIONS, Claim
 
 TITLE = """\
 # What people believe about training in PyTorch
 
 Each line is a sentence from somebody's notes on `loss.backward()` and `optimizer.step()`, and each
 has been put to the test: `pytest -m claim` settles them all again, `pytest -k G5` only one. Most
-hold. The others are worth knowing, since a training loop that rests on them is a little wrong.
+hold. The others are worth knowing, since a training loop that rests on them is a little wrong:
+
+{others}
 
 This page is written by `pytest -m claim --claims tests/CLAIMS.md`.
 """
@@ -48,13 +50,26 @@ HEAD = ("", "people say", "verdict", "what is so", "seen")
 
 
 def page(rows: list[Row]) -> str:
-    """In Markdown, one table for each section."""
-    parts = [TITLE]
+    """In Markdown, one table for each section; what does not simply hold stands out."""
+    others = [
+        f"- {verdict}: {', '.join(row.claim.id for row in rows if row.cells[2] == verdict)}"
+        for verdict in dict.fromkeys(row.cells[2] for row in rows)
+        if verdict != HOLDS
+    ]
+    parts = [TITLE.format(others="\n".join(sorted(others)))]
     for letter, section in groupby(rows, key=lambda row: row.claim.id[0]):
-        lines = [HEAD, ("---",) * len(HEAD), *(row.cells for row in section)]
+        lines = [HEAD, ("---",) * len(HEAD), *(emphasised(row.cells) for row in section)]
         drawn = "\n".join(f"| {' | '.join(escaped(cell) for cell in line)} |" for line in lines)
         parts.append(f"## {SECTIONS[letter][0]}\n\n{drawn}\n")
     return "\n".join(parts)
+
+
+def emphasised(cells: tuple[str, ...]) -> tuple[str, ...]:
+    """The id and verdict of a claim that does not simply hold, in bold."""
+    id, belief, verdict, *rest = cells
+    if verdict == HOLDS:
+        return cells
+    return f"**{id}**", belief, f"**{verdict}**", *rest
 
 
 def escaped(cell: str) -> str:

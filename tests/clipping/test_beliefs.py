@@ -55,6 +55,9 @@ def test_clipping_by_value_clamps(
         clip_grad_value_([p], limit)
         expected = np.clip(array.numbers(target.dtype), -limit, limit).tolist()
         assert clipped(p) == expected
+    p = of(3.0, -4.0)
+    clip_grad_value_([p], 3.5)
+    claim.shows(f"(3, -4) with c = 3.5: {clipped(p)}")
 
 
 def scaled_to(gradient: Any, norm: Any, limit: float) -> Any:
@@ -107,8 +110,9 @@ def test_clipping_by_norm_keeps_the_direction(
     by_norm, by_value = of(3.0, 4.0), of(3.0, 4.0)
     clip_grad_norm_([by_norm], 2.5)
     clip_grad_value_([by_value], 3.0)
-    ratio = clipped(by_norm)[1] / clipped(by_norm)[0]
-    claim.shows(f"(3, 4), of slope 1.33: by norm {ratio:.2f}, by value {clipped(by_value)}")
+    slopes = [clipped(p)[1] / clipped(p)[0] for p in (of(3.0, 4.0), by_norm, by_value)]
+    assert slopes[2] == 1
+    claim.shows("(3, 4): slope {:.2f}, by norm to 2.5 {:.2f}, by value to 3 {:.2f}".format(*slopes))
 
 
 whole = st.lists(st.integers(-9, 9), min_size=1, max_size=4)
@@ -121,7 +125,9 @@ def test_clipping_goes_between_backward_and_step(
 ) -> None:
     """The loss is the sum of p²/2, so the gradient is p; lr = 1/2; nothing rounds."""
 
-    def trained(place: str) -> tuple[list[float], list[float]]:
+    def trained(
+        place: str, start: list[int] = start, limit: int = limit, old: int = old
+    ) -> tuple[list[float], list[float]]:
         p = torch.tensor(start, dtype=torch.float64, requires_grad=True)
         p.grad = torch.full_like(p, old)
         if place == "before backward":
@@ -142,6 +148,13 @@ def test_clipping_goes_between_backward_and_step(
         ("after step", both, cut(both)),
     ):
         assert trained(place) == ((x - stepped_by / 2).tolist(), left.tolist()), place
+    places = ("before step", "before backward", "after step")
+    right, early, late = (trained(place, [4], 1, 0)[0][0] for place in places)
+    assert right not in (early, late)
+    claim.shows(
+        f"p = 4, gradient 4, clipped to 1, lr 1/2: {right}; clipped before backward() {early},"
+        f" after step() {late}"
+    )
 
 
 @holds("C5", "clipping by norm takes any norm type, infinity included")

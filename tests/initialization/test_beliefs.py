@@ -143,3 +143,5 @@ def test_init_functions_work_in_place(claim: Claim, name: str) -> None:
     assert parameter.requires_grad
     with pytest.raises(RuntimeError, match="in-place operation"):
         parameter.fill_(1)  # which they could not do either, were they recorded
+    p = nn.Parameter(torch.zeros(2))
+    claim.shows(f"ones_(p) is p: {init.ones_(p) is p}, and p = {p.tolist()}")

@@ -46,6 +46,9 @@ def test_a_tensor_has_eight_attributes(
                 result.sum().backward()
                 assert leaf.grad is not None
                 assert leaf.grad.shape == leaf.shape
+    x = torch.ones(2, 3)
+    shown = ("dtype", "device", "requires_grad", "is_leaf", "grad", "grad_fn")
+    claim.shows("torch.ones(2, 3): " + ", ".join(f"{name} {getattr(x, name)}" for name in shown))
 
 
 copies = holds_with_care(
@@ -70,11 +73,12 @@ def test_tensor_copies_and_from_numpy_shares(claim: Claim, array: DrawnArray) ->
 @copies
 def test_a_tensor_of_sizes_holds_whatever_was_there(claim: Claim) -> None:
     """Where torch fills memory that nobody has initialised, it fills this one."""
+    before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)
     try:
         of_sizes, zeros = torch.Tensor(2, 3), torch.zeros(2, 3)
     finally:
-        torch.use_deterministic_algorithms(False)
+        torch.use_deterministic_algorithms(before)
     assert of_sizes.isnan().all()
     assert (zeros == 0).all()
     assert (of_sizes.shape, of_sizes.dtype) == ((2, 3), torch.float32)
@@ -84,7 +88,8 @@ def test_a_tensor_of_sizes_holds_whatever_was_there(claim: Claim) -> None:
         assert torch.Tensor(2, 3).dtype == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
-    claim.shows("torch.Tensor(2, 3) is 2 × 3, torch.Tensor([2, 3]) is 2 numbers")
+    sizes, numbers = tuple(torch.Tensor(2, 3).shape), torch.Tensor([2, 3]).tolist()
+    claim.shows(f"torch.Tensor(2, 3) has the shape {sizes}; torch.Tensor([2, 3]) is {numbers}")
 
 
 @does_not_hold(
@@ -95,7 +100,7 @@ def test_a_tensor_of_sizes_holds_whatever_was_there(claim: Claim) -> None:
 @fewer
 @given(shape=shapes(max_dims=3, max_elements=65), number=small)
 def test_full_makes_constant_tensors(claim: Claim, shape: tuple[int, ...], number: int) -> None:
-    with pytest.raises(TypeError, match="fill"):
+    with pytest.raises(TypeError, match="fill") as raised:
         torch.fill(shape, number)  # type: ignore[call-overload]
     assert not hasattr(torch, "fill_like")
     full = torch.full(shape, number)
@@ -104,12 +109,9 @@ def test_full_makes_constant_tensors(claim: Claim, shape: tuple[int, ...], numbe
     np.testing.assert_array_equal(like.numpy(), np.full(shape, 2 * number), strict=True)
     assert torch.equal(torch.fill(full, 7), torch.full(shape, 7))
     assert torch.equal(full, torch.full(shape, number))
-    claim.shows(f"torch.fill((3, 3), 2): TypeError; torch.full((3, 3), 2): {ones_of_two()}")
-
-
-def ones_of_two() -> str:
-    filled = torch.full((3, 3), 2)
-    return f"{filled.numel()} times {int(filled.max())}, {filled.dtype}"
+    twos = torch.full((3, 3), 2)
+    made = f"{twos.numel()} times {int(twos.max())}, {twos.dtype}"
+    claim.shows(f"torch.fill((3, 3), 2): {raised.typename}; torch.full((3, 3), 2): {made}")
 
 
 makers = holds(
@@ -138,6 +140,8 @@ def test_regular_tensors(claim: Claim, start: int, steps: int, halvings: int) ->
         ):
             np.testing.assert_array_equal(made.double().numpy(), expected, strict=True)
     assert torch.arange(start, start + steps).tolist() == list(range(start, start + steps))
+    lists = torch.arange(0, 1, 0.25).tolist(), torch.linspace(0, 1, 5).tolist()
+    claim.shows("arange(0, 1, 0.25): {}; linspace(0, 1, 5): {}".format(*lists))
 
 
 @makers

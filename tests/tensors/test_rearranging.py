@@ -74,6 +74,9 @@ def test_views_share_memory_and_have_numpys_semantics(
         assert same(lying.reshape(-1), np.swapaxes(numbers, first, second).reshape(-1))
         if not lying.is_contiguous() and x.numel():  # what does not lie so must be copied
             assert lying.reshape(-1).data_ptr() != x.data_ptr()
+    zeros = torch.zeros(4)
+    zeros.reshape(2, 2)[1, 0] = 7
+    claim.shows(f"x = zeros(4); x.reshape(2, 2)[1, 0] = 7; x is {zeros.tolist()}")
 
 
 @holds(
@@ -99,5 +102,7 @@ def test_matmul_pairs_all_and_bmm_pairs_each(
             assert (x @ w).shape == (batch, batch, outer)
             assert same(torch.bmm(x[:, None], w)[:, 0], own)
             assert same(torch.einsum("bd,bdk->bk", x, w), own)
-    shape = list((torch.zeros(2, 3) @ torch.zeros(2, 3, 4)).shape)
-    claim.shows(f"(2, 3) times (2, 3, 4): matmul {shape}, bmm [2, 4]")
+    one, other = torch.zeros(2, 3), torch.zeros(2, 3, 4)
+    made = one @ other, torch.einsum("bd,bdk->bk", one, other)
+    matmul, einsum = (tuple(x.shape) for x in made)
+    claim.shows(f"(2, 3) times (2, 3, 4): matmul {matmul}, einsum {einsum}")

@@ -35,6 +35,11 @@ class Mnist(NamedTuple):
     test_labels: np.ndarray
     source: str
 
+    @property
+    def name(self) -> str:
+        """Of the images, wherever they came from."""
+        return self.source if self.source == EMBEDDED else "MNIST"
+
 
 def check(root: Path) -> None:
     """Raise MnistError unless `root`, laid out as torchvision does, holds the official files."""

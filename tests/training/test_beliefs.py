@@ -107,6 +107,19 @@ def test_a_training_step_of_any_network_equals_the_reference(
         for module, params in zip(modules[-2::-2], after, strict=True):
             for p, want in zip(module.parameters(), params, strict=True):
                 check("training step", "param", target, p, rounding.stored(want))
+    claim.shows(one_number_trained())
+
+
+def one_number_trained() -> str:
+    p = nn.Parameter(torch.tensor(3.0))
+    optimizer, losses = torch.optim.SGD([p], lr=0.5), []
+    for _ in range(3):
+        loss = p * p / 2
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return f"loss p²/2 from p = 3, SGD, lr 0.5: losses {losses}, p = {p.item()}"
 
 
 @holds(
