@@ -23,8 +23,9 @@ from tests.harness.targets import Targets
 from tests.optimizers import test_adam, test_sgd
 from tests.optimizers.events import GRADIENTS, Change, Reload, Step
 from tests.optimizers.history import History, Parameter
+from tests.optimizers.reference_history import ReferenceStep
 from tests.optimizers.strategies import histories, vectors_of
-from tests.optimizers.verify import ReferenceStep, verify
+from tests.optimizers.verify import verify
 
 generate = settings(
     phases=[Phase.generate, Phase.target],
@@ -53,11 +54,19 @@ EVERYWHERE = {
         "gradient None",
         "twice",
         "clip",
+        "max_norm",
         "closure",
     ),
     *("zero_grad to None", "zero_grad to zeros", "change lr", "change weight_decay"),
     *("Step", "Change", "Schedule", "AddGroup", "Reload", "Copy", "Hooks"),
-    *("reload on another path", "maximize on", "maximize off", "lr off", "weight_decay off"),
+    *(
+        "reload on another path",
+        "reload in another dtype",
+        "maximize on",
+        "maximize off",
+        "lr off",
+        "weight_decay off",
+    ),
 }
 OWN = {
     "sgd": {"momentum off", "momentum on", "dampening on", "nesterov on", "change momentum"},
@@ -87,11 +96,13 @@ def features(history: History) -> set[str]:
         if isinstance(event, Step):
             found |= {f"{event.kind} gradients", f"zero_grad {event.zero_grad}"}
             found |= {"gradient None"} if event.missing else set()
-            found |= {n for n in ("twice", "clip", "closure") if getattr(event, n)}
+            names = ("twice", "clip", "max_norm", "closure")
+            found |= {name for name in names if getattr(event, name)}
         elif isinstance(event, Change):
             found.add(f"change {event.option}")
-        elif isinstance(event, Reload) and event.swap:
-            found.add("reload on another path")
+        elif isinstance(event, Reload):
+            found |= {"reload on another path"} if event.swap else set()
+            found |= {"reload in another dtype"} if event.recast else set()
     return found
 
 

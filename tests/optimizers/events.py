@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.harness.strategies.arrays import DrawnArray
 
-GRADIENTS = ("normal", "zeros", "sparse", "tiny", "huge", "non-finite")
+GRADIENTS = ("normal", "zeros", "sparse", "tiny", "huge", "nan", "infinite")
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Step:
     zero_grad: str = "to None"  # or "to zeros": the gradient is then added to what is there
     twice: bool = False  # accumulated: the same gradient again
     clip: float | None = None  # by value
+    max_norm: float | None = None  # of all gradients of one dtype together
     closure: bool = False
 
 
@@ -44,7 +45,8 @@ class AddGroup:
 class Reload:
     """state_dict, torch.save, torch.load, and on with a new optimizer."""
 
-    swap: bool  # between the for-loop and the foreach path
+    swap: bool = False  # on another path: see `PARTNERS`
+    recast: bool = False  # of parameters in another dtype: see `OTHER_DTYPE`
 
 
 @dataclass(frozen=True)

@@ -93,12 +93,12 @@ class History:
             piece = numbers[where].reshape(shape)
             if parameter.grad_layout == "expanded" and parameter.shape and piece.size:
                 numbers[where] = np.broadcast_to(piece[:1], shape).ravel()
-            elif step.kind == "non-finite" and not parameter.is_complex and piece.size:
-                numbers[where.start] = np.nan
+            elif step.kind in {"nan", "infinite"} and not parameter.is_complex and piece.size:
+                numbers[where.start] = np.nan if step.kind == "nan" else np.inf
         return numbers + 0.0 if step.zero_grad == "to zeros" else numbers
 
     def accumulated(self, step: Step, dtype: str) -> np.ndarray:
-        """The gradients that `step` sees: all that is done to them is exact."""
+        """The gradients that `step` sees, or its clipping by norm: what is done so far is exact."""
         numbers = self.grads(step, dtype) * (2 if step.twice else 1)
         if step.clip is not None:
             for parameter, (where, _) in zip(self.parameters, self.pieces, strict=True):

@@ -5,10 +5,12 @@ import io
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 
+from tests.harness.targets import Target
 from tests.harness.verdict import deviates
 from tests.optimizers.events import AddGroup, Change, Copy, Event, Hooks, Reload, Schedule, Step
 from tests.optimizers.history import History, Options
@@ -59,7 +61,8 @@ class Life:
         as_tensor = self.history.lr_as_tensor and not refused
         return torch.tensor(lr, dtype=torch.float64) if as_tensor else lr
 
-    def live(self, event: Event, moment: Moment) -> None:
+    def live(self, event: Event, moment: Moment, route: dict[str, Target]) -> None:
+        """`route` has where each dtype's parameters are to be after the event."""
         match event:
             case Step():
                 self.step(event, moment)
@@ -73,8 +76,8 @@ class Life:
             case AddGroup():
                 g = len(self.opt.param_groups)
                 self.opt.add_param_group(self.group(g, moment.options[g]))
-            case Reload(swap):
-                self.reload(swap and self.path in {"for-loop", "foreach"})
+            case Reload():
+                self.reload(route)
             case Copy():
                 old = [param for group in self.opt.param_groups for param in group["params"]]
                 self.opt = copy.deepcopy(self.opt)
@@ -96,19 +99,30 @@ class Life:
     def count(self, call: str) -> None:
         self.calls[call] += 1
 
-    def reload(self, swap: bool) -> None:
+    def reload(self, route: dict[str, Target]) -> None:
+        """state_dict, a file, and a new optimizer, of parameters in other dtypes perhaps."""
         file = io.BytesIO()
         torch.save(self.opt.state_dict(), file)
         file.seek(0)
         saved = torch.load(file, weights_only=True)
-        groups = [{"params": group["params"]} for group in self.opt.param_groups]
-        if swap:
-            self.flags["foreach"] = not self.flags["foreach"]
-            for group in saved["param_groups"]:
-                group["foreach"] = self.flags["foreach"]
+        self.path = next(iter(route.values())).path
+        self.flags = dict(PATHS[self.path].flags)
+        for group in saved["param_groups"]:
+            group.update(self.flags)
+        new = {}
+        for param, member in zip(self.params, self.members, strict=True):
+            dtype = route[member.began].dtype
+            if dtype != member.target.dtype:
+                member.target = replace(member.target, dtype=dtype)
+                new[param] = param.detach().to(member.target.torch_dtype)
+                new[param].requires_grad_(not self.differentiable)
+        self.replace(new)
+        groups = [
+            {"params": [new.get(param, param) for param in group["params"]]}
+            for group in self.opt.param_groups
+        ]
         self.opt = self.optimizer(groups, lr=123.0, **self.flags)
         self.opt.load_state_dict(saved)
-        self.hooked = False
 
     def step(self, event: Step, moment: Moment) -> None:
         def backward() -> torch.Tensor:
@@ -138,8 +152,10 @@ class Life:
     def accumulate(self, event: Step, moment: Moment) -> None:
         """What comes before the optimizer's step: zero_grad, gradients, clipping."""
         self.opt.zero_grad(set_to_none=event.zero_grad == "to None")
-        dtypes = {member.target.dtype for member in self.members}
-        numbers = {dtype: torch.from_numpy(self.history.grads(event, dtype)) for dtype in dtypes}
+        numbers = {
+            member.target.dtype: torch.from_numpy(self.history.grads(event, member.target.dtype))
+            for member in self.members
+        }
         for param, member in zip(self.params, self.members, strict=True):
             missing = member.i in event.missing
             param.requires_grad_(not missing and not self.differentiable)
@@ -154,11 +170,18 @@ class Life:
             if event.twice:
                 param.grad = grad + grad
             clipped = event.clip is not None and not self.history.parameters[member.i].is_complex
-            written = clipped or foreach_nesterov_overwrites(self, moment, member.i)
+            written = (
+                clipped or event.max_norm or foreach_nesterov_overwrites(self, moment, member.i)
+            )
             if is_expanded(param.grad) and written:
                 param.grad = param.grad.contiguous()
             if clipped:
                 torch.nn.utils.clip_grad_value_([param], event.clip or 0)
+        if event.max_norm:
+            for dtype in {member.began for member in self.members}:
+                params = zip(self.params, self.members, strict=True)
+                alike = [p for p, member in params if member.began == dtype]
+                torch.nn.utils.clip_grad_norm_(alike, event.max_norm)
         self.given = [None if p.grad is None else p.grad.clone() for p in self.params]
 
     def wrong(self, k: int, output: str, what: str) -> None:

@@ -16,6 +16,7 @@ class Member:
 
     i: int  # which of the history's parameters
     target: Target
+    began: str  # the dtype in which it began
     where: slice  # in the vector of all
     shape: tuple[int, ...]
     layout: str
@@ -47,5 +48,5 @@ def members_of(history: History, device: str, path: str, dtypes: list[str]) -> l
             wide = dtype in {"float32", "float64"}
             is_complex = parameter.is_complex and wide and path != "fused"
             target = Target(device, dtype, path)
-            members.append(Member(i, target, where, shape, *layouts, is_complex))
+            members.append(Member(i, target, dtype, where, shape, *layouts, is_complex))
     return members

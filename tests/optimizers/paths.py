@@ -78,6 +78,17 @@ PATHS = {
 }
 
 
+PARTNERS = {"for-loop": "foreach", "foreach": "for-loop", "fused": "foreach"}
+"""Where a state saved on a path is loaded; and the next time back on the path where it began."""
+
+OTHER_DTYPE = {
+    "float64": "float32",
+    "float32": "float64",
+    "bfloat16": "float16",
+    "float16": "bfloat16",
+}
+
+
 def paths_of(optimizer: type[torch.optim.Optimizer], device: str) -> Iterator[str]:
     """SGD has nothing to capture; elsewhere it takes a device that records graphs."""
     captures = torch.device(device).type in {"cuda", "xpu"}

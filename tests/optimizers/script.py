@@ -60,11 +60,17 @@ def script(component: str, history: History, path: str, dtypes: list[str]) -> st
                     numbers = history.accumulated(event, dtype)
                     grad = tensor(i, dtype, numbers, history.parameters[i].grad_layout)
                     lines.append(f"p{k}.grad = {'None' if i in event.missing else grad}")
+                if event.max_norm:
+                    lines.append(
+                        f"torch.nn.utils.clip_grad_norm_(all of a dtype, {event.max_norm})"
+                    )
                 lines.append("opt.step()")
             case Change(g, option, value):
                 lines.append(f"opt.param_groups[{g}][{option!r}] = {value!r}")
             case AddGroup():
                 lines.append(f"opt.add_param_group({groups[-1]})")
+            case Reload(swap, recast) if swap or recast:
+                lines += [LINES[Reload], "# on another path or in another dtype: see route.py"]
             case _:
                 lines.append(LINES[type(event)])
     return "\n".join(lines)

@@ -68,7 +68,7 @@ def histories(
     start = draw(vectors)
 
     events = [
-        event(draw, die, vectors, len(groups), len(parameters), changes)
+        event(draw, die, vectors, len(groups), parameters, changes)
         for die in draw(st.lists(st.integers(0, 255), min_size=1, max_size=7))
     ]
     if len(groups) > 1 and dice[4] % 2:
@@ -114,19 +114,25 @@ def event(
     die: int,
     vectors: st.SearchStrategy[DrawnArray],
     groups: int,
-    parameters: int,
+    parameters: tuple[Parameter, ...],
     changes: st.SearchStrategy[Any],
 ) -> Event:
-    """Mostly steps; every other event is one in twenty or so."""
+    """Mostly steps; every other event is one in twenty or so.
+
+    Neither the norm of complex gradients nor a change of their dtype is among them: how torch
+    rounds the one is not modelled, and the other leaves their state as it was.
+    """
+    real = not any(parameter.is_complex for parameter in parameters)
     if die < 170:
         rare = draw(st.binary(min_size=4, max_size=4)) if die >= 85 else bytes(4)
         return Step(
             draw(vectors),
-            GRADIENTS[rare[0] % 6],
-            frozenset(i for i in range(parameters) if rare[1] >> i & 1 and rare[1] >= 128),
+            GRADIENTS[rare[0] % len(GRADIENTS)],
+            frozenset(i for i in range(len(parameters)) if rare[1] >> i & 1 and rare[1] >= 128),
             "to zeros" if rare[2] % 2 else "to None",
             twice=rare[2] % 8 >= 6,
-            clip=2.0 if rare[3] % 4 == 3 else None,
+            clip=2.0 if rare[3] % 8 == 3 else None,
+            max_norm=1.0 if rare[3] % 8 == 7 and real else None,
             closure=rare[3] % 16 >= 12,
         )
     if die < 190:
@@ -135,5 +141,5 @@ def event(
     if die < 205:
         return Schedule()
     if die < 230:
-        return Reload(swap=die % 2 == 1)
+        return Reload(swap=die % 2 == 1, recast=die % 3 == 2 and real)
     return Copy() if die < 243 else Hooks()

@@ -22,8 +22,9 @@ from tests.harness.targets import Targets
 from tests.optimizers.history import History
 from tests.optimizers.moments import Update
 from tests.optimizers.paths import Model
+from tests.optimizers.reference_history import ReferenceStep, State
 from tests.optimizers.strategies import half_as_many, histories
-from tests.optimizers.verify import ReferenceStep, State, verify
+from tests.optimizers.verify import verify
 
 options_of_adamw = st.fixed_dictionaries(
     {

@@ -17,8 +17,9 @@ from tests.harness.targets import Targets
 from tests.optimizers.history import History
 from tests.optimizers.moments import Update
 from tests.optimizers.paths import Model
+from tests.optimizers.reference_history import State
 from tests.optimizers.strategies import half_as_many, histories
-from tests.optimizers.verify import State, verify
+from tests.optimizers.verify import verify
 
 options_of_sgd = st.fixed_dictionaries(
     {

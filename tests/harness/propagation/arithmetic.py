@@ -111,11 +111,11 @@ def power(a: Rounded, exponent: Rounded) -> Rounded:
     n, error = int(exponent.value), a.closed_bound
     if n != exponent.value or n < 1:
         return real_power(a, exponent)
-    if n == 1:
-        return a
     if a.rounding is not exponent.rounding:
         error = plus(error, exponent.rounding.scalars.half_ulp(a.absolute + error))
         a = Rounded(exponent.rounding, a.value, error)
+    if n == 1:
+        return a
     value = a.value**n
     return result((a,), value, (np.abs(a.value) + error) ** n - np.abs(value), roundings=n)
 
