@@ -7,12 +7,14 @@ import torch.nn.functional as F
 
 from tests.meta.faults.catalogue import Function, fault
 
+Tensor = torch.Tensor
+
 
 @fault("cross_entropy", "loss", required=True)
 def mean_over_n_minus_1(sound: Function) -> Function:
     """The mean divides by one row less, like a sample variance."""
 
-    def function(input: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def function(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         n = len(input)
         average = kwargs.get("reduction") == "mean" and n > 1
         return sound(input, *args, **kwargs) * (n / (n - 1) if average else 1.0)
@@ -24,7 +26,7 @@ def mean_over_n_minus_1(sound: Function) -> Function:
 def mean_over_classes(sound: Function) -> Function:
     """The mean divides by the number of classes instead of rows."""
 
-    def function(input: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def function(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         average = kwargs.get("reduction") == "mean" and input.dim() == 2
         loss = sound(input, *args, **kwargs)
         return loss * (input.shape[0] / input.shape[1] if average else 1.0)
@@ -36,7 +38,7 @@ def mean_over_classes(sound: Function) -> Function:
 def maximum_not_subtracted(sound: Function) -> Function:
     """exp sees the logits as they are, and overflows where they are large."""
 
-    def function(input: torch.Tensor, target: torch.Tensor, **options: Any) -> torch.Tensor:
+    def function(input: Tensor, target: Tensor, **options: Any) -> Tensor:
         if input.shape == target.shape or options.pop("label_smoothing") > 0:
             return sound(input, target, **options)
         total = input.exp().sum(int(input.dim() > 1), keepdim=True)
@@ -49,7 +51,7 @@ def maximum_not_subtracted(sound: Function) -> Function:
 def float64_in_float32(sound: Function) -> Function:
     """float64 goes in and comes out, float32 is what computes."""
 
-    def function(input: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def function(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         given = [input, *args, *kwargs.values()]
         computed = [
             x.float() if isinstance(x, torch.Tensor) and x.dtype == torch.float64 else x
@@ -57,5 +59,47 @@ def float64_in_float32(sound: Function) -> Function:
         ]
         named = dict(zip(kwargs, computed[1 + len(args) :], strict=True))
         return sound(*computed[: 1 + len(args)], **named).to(input.dtype)
+
+    return function
+
+
+@fault("cross_entropy", "(loss|grad_input)")
+def ignored_rows_counted(sound: Function) -> Function:
+    """The mean divides by all rows, those that are ignored among them."""
+
+    def function(input: Tensor, target: Tensor, **options: Any) -> Tensor:
+        averaged = options.get("reduction") == "mean" and options["weight"] is None
+        if input.shape == target.shape or not averaged or not target.numel():
+            return sound(input, target, **options)
+        return sound(input, target, **{**options, "reduction": "sum"}) / target.numel()
+
+    return function
+
+
+@fault("cross_entropy", "(loss|grad_input)")
+def smoothed_to_the_other_classes(sound: Function) -> Function:
+    """Label smoothing gives its share to the other C - 1 classes, instead of all C."""
+
+    def function(input: Tensor, target: Tensor, **options: Any) -> Tensor:
+        classes = input.shape[min(input.dim() - 1, 1)]
+        if classes > 1:
+            share = options["label_smoothing"] * classes / (classes - 1)
+            options["label_smoothing"] = min(share, 1.0)
+        return sound(input, target, **options)
+
+    return function
+
+
+@fault("cross_entropy", "(loss|grad_input|grad_target)")
+def weights_divide_probabilities(sound: Function) -> Function:
+    """The mean over probabilities divides by the weights that they select, as that over labels."""
+
+    def function(input: Tensor, target: Tensor, **options: Any) -> Tensor:
+        loss = sound(input, target, **options)
+        weight: Any = options.get("weight")
+        of_rows = input.shape == target.shape and input.dim() == 2
+        if weight is None or not of_rows or options["reduction"] != "mean":
+            return loss
+        return loss * len(input) / weight[target.argmax(1)].sum()
 
     return function
