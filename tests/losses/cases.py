@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reference.reduction import REDUCTIONS
 from tests.harness.strategies.arrays import DrawnArray, arrays
-from tests.harness.strategies.layouts import LAYOUTS, layouts
+from tests.harness.strategies.layouts import LAYOUTS, layouts_of
 from tests.harness.strategies.shapes import sides
 from tests.harness.strategies.values import families
 from tests.harness.targets import Target
@@ -89,7 +89,7 @@ def labels(draw: st.DrawFn, rows: tuple[int, ...], classes: int, ignore_index: i
     words = np.frombuffer(draw(st.binary(min_size=length, max_size=length)), ">u2").astype(np.int64)
     least_ignored = draw(st.sampled_from((2**16, 2**15, 2**15, 2**14, 2**16, 0)))
     numbers = np.where(words < least_ignored, words % classes, ignore_index).reshape(rows)
-    layout = draw(layouts)
+    layout = draw(layouts_of(len(rows)))
     if layout == "expanded" and rows:
         numbers = np.broadcast_to(numbers[:1], rows)
     return Labels(numbers, layout)
