@@ -135,6 +135,10 @@ class Machine(Numbers):
         x = a.closed
         return self.of(self.chip.faithful(np.log(x), x == 1))
 
+    def np_log1p(self, a: "Machine") -> "Machine":
+        x = a.closed
+        return self.of(self.chip.faithful(np.log1p(x), x == 0))
+
     def np_matmul(self, a: "Machine", b: "Machine") -> "Machine":
         x, y = a.closed, b.closed
         return self.products(*(x[:, k, None] * y[k] for k in range(x.shape[1])))

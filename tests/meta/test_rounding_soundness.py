@@ -41,6 +41,7 @@ FORMULAS: dict[str, Callable[[Any, Any], Any]] = {
     "sqrt(x * x + y * y)": lambda x, y: np.sqrt(x * x + y * y),
     "exp(x)": lambda x, y: np.exp(x),
     "log(x)": lambda x, y: np.log(x),
+    "log1p(x)": lambda x, y: np.log1p(x),
     "x**2": lambda x, y: x**2,
     "0.9 * x + (1 - 0.9) * y": lambda x, y: 0.9 * x + (1 - 0.9) * y,
     "x - 0.01 * y": lambda x, y: x - 0.01 * y,
@@ -112,6 +113,7 @@ class Exact(Numbers):
     np_sqrt = elementwise(mpmath.sqrt, 1)
     np_exp = elementwise(exponential, 1)
     np_log = elementwise(mpmath.log, 1)
+    np_log1p = elementwise(mpmath.log1p, 1)
     np_less_equal = elementwise(lambda a, b: a <= b, 2)
     larger = elementwise(max, 2)
     chosen = elementwise(lambda condition, a, b: a if condition else b, 3)

@@ -36,6 +36,13 @@ def log(a: Rounded) -> Rounded:
     return elementary(a, np.log(a.value), error, trivial=a.value == 1)
 
 
+@rule(np.log1p)
+def log1p(a: Rounded) -> Rounded:
+    relative = a.bound / (1 + a.value)
+    error = np.where(relative < 1, -np.log1p(-np.minimum(relative, 1)), np.inf)
+    return elementary(a, np.log1p(a.value), error, trivial=a.value == 0)
+
+
 def elementary(a: Rounded, value: Array, error: Array, trivial: Array) -> Rounded:
     """Vector libraries promise 1 ulp, two unit roundoffs; and exp(0) = 1, log(1) = 0 exactly.
 
