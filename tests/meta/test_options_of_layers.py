@@ -1,10 +1,11 @@
-"""No corner of Linear and ReLU is left out by accident: how often each option is drawn."""
+"""No corner of Linear, ReLU and Softplus is left out: how often each option is drawn."""
 
 from typing import Any
 
 from tests.harness.strategies.layouts import LAYOUTS
 from tests.layers.test_linear import NAMES, LinearCase, linear_cases
 from tests.layers.test_relu import FORMS, ReluCase, relu_cases
+from tests.layers.test_softplus import SoftplusCase, softplus_cases
 from tests.meta.options import assert_all_are_drawn
 
 FAMILIES = 6  # that `families` draws
@@ -49,6 +50,19 @@ def options_of_relu(case: ReluCase) -> dict[str, set[Any]]:
     }
 
 
+def options_of_softplus(case: SoftplusCase) -> dict[str, set[Any]]:
+    return {
+        "beta": {case.beta},
+        "threshold": {case.threshold},
+        "dimensions": {len(case.input.shape)},
+        "empty": {0 in case.input.shape},
+        "family": {case.input.values.family},
+        "layout of input": {case.input.layout},
+        "layout of grad_output": {case.grad_output.layout},
+        "special value": {kind for _, kind in case.input.values.specials} or {"none"},
+    }
+
+
 def test_every_option_of_linear_is_drawn() -> None:
     values = {
         "layout of input": len(LAYOUTS),
@@ -75,3 +89,16 @@ def test_every_option_of_relu_is_drawn() -> None:
         "value": 5,
     }
     assert_all_are_drawn(relu_cases(), options_of_relu, values)
+
+
+def test_every_option_of_softplus_is_drawn() -> None:
+    values = {
+        "beta": 5,
+        "threshold": 5,
+        "dimensions": 6,
+        "family": FAMILIES,
+        "layout of input": len(LAYOUTS),
+        "layout of grad_output": len(LAYOUTS),
+        "special value": 8,
+    }
+    assert_all_are_drawn(softplus_cases(), options_of_softplus, values)

@@ -1,0 +1,43 @@
+"""Faults of Softplus."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from tests.meta.faults.catalogue import PLACES, Function, altered, fault
+
+PLACES |= {"softplus": (F, "softplus")}
+
+
+@fault("softplus", "(output|grad_input)")
+def beta_not_divided_out(sound: Function) -> Function:
+    """The output stays in units of 1 / beta."""
+    return lambda x, beta=1.0, threshold=20.0: sound(x, beta, threshold) * beta
+
+
+@fault("softplus", "output")
+def small_exponentials_lost(sound: Function) -> Function:
+    """A corner: log(1 + e) instead of log1p(e), which is 0 where e is small."""
+
+    def function(x: torch.Tensor, beta: float = 1.0, threshold: float = 20.0) -> torch.Tensor:
+        bent = (1 + (beta * x).exp()).log() / beta
+        return torch.where(beta * x > threshold, sound(x, beta, threshold), bent)
+
+    return function
+
+
+@fault("softplus", "(output|grad_input)")
+def threshold_of_the_input(sound: Function) -> Function:
+    """A corner: the threshold is compared with x, not with beta x."""
+    return lambda x, beta=1.0, threshold=20.0: sound(x, beta, threshold * beta)
+
+
+@fault("softplus", "grad_input", elements=17)
+def gradient_passes_at_the_threshold(sound: Function) -> Function:
+    """A corner: what equals the threshold has the slope 1."""
+
+    def alter(grads: list[Any], grad_output: torch.Tensor, inputs: Any) -> list[Any]:
+        return [torch.where(inputs[0] == 1, grad_output, grads[0]), *grads[1:]]
+
+    return altered(sound, alter)
