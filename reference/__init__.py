@@ -5,6 +5,7 @@ Read the files in this order; each needs only those above it:
     initialization   where the first parameters come from
     linear           y = x W^T + b, and its three gradients
     relu             the kink, and which side of it passes the gradient
+    softplus         the kink rounded off
     batch_statistics the mean and variance of every channel, of a batch and running
     batch_norm       every channel shifted and scaled to mean 0 and variance 1
     dropout          a random share set to zero, and the rest scaled up for it
