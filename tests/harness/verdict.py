@@ -8,6 +8,7 @@ from tests.harness.comparison import Comparison
 from tests.harness.deviations import ledger
 from tests.harness.formats import FORMATS
 from tests.harness.record import RECORD, Tally
+from tests.harness.rounding import Rounding
 from tests.harness.targets import Target
 
 
@@ -45,6 +46,13 @@ def check(
     tally.add(comparison.tally())
     if wrong:
         raise Deviation(f"{where} deviates from the reference\n{comparison.explain()}")
+
+
+def exactly(
+    component: str, output: str, target: Target, actual: torch.Tensor, expected: Any
+) -> None:
+    """Compare a result of torch with numbers of its dtype, to the last bit."""
+    check(component, output, target, actual, Rounding.kernel(target.dtype).array(expected))
 
 
 def deviates(component: str, output: str, target: Target, what: str) -> NoReturn:

@@ -1,0 +1,30 @@
+"""What torch's losses get wrong on the CPU: an entry of the ledger, shown where it lies."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.harness.targets import Target, Targets
+from tests.harness.verdict import exactly
+
+LARGE = 40000.0  # and twice that is beyond float16, whose largest number is 65504
+
+
+@pytest.mark.parametrize("rows", [2, 4, 1024])
+def test_a_mean_overflows_only_where_its_numbers_do(targets: Targets, rows: int) -> None:
+    """`mean-of-losses-overflows`: in float16 the sum is stored before it is divided."""
+    if "float16" not in targets.dtypes or "cpu" not in targets.devices:
+        pytest.skip("float16 on the CPU, where this fault is, is not asked for")
+    target = Target("cpu", "float16", "functional")
+    second = torch.ones(rows, dtype=torch.int64)
+    scores = torch.tensor([[0.0, -LARGE]] * rows, dtype=torch.float16)  # their own log_softmax
+    surely_second = torch.tensor([[0.0, 1.0]] * rows, dtype=torch.float16)
+    of_labels = F.nll_loss(scores, second), F.cross_entropy(scores, second)
+    for loss in (*of_labels, F.cross_entropy(scores, surely_second)):
+        exactly("mean of losses", "loss", target, loss, LARGE)
+
+    scores = torch.full((rows, 2), -1.0, dtype=torch.float16, requires_grad=True)
+    loss = F.nll_loss(scores, second, torch.full((2,), LARGE, dtype=torch.float16))
+    (grad,) = torch.autograd.grad(loss, scores)
+    exactly("mean of losses", "weighted loss", target, loss, 1.0)
+    exactly("mean of losses", "grad_input", target, grad[:, 1], [-1 / rows] * rows)
