@@ -28,3 +28,18 @@ def test_a_mean_overflows_only_where_its_numbers_do(targets: Targets, rows: int)
     (grad,) = torch.autograd.grad(loss, scores)
     exactly("mean of losses", "weighted loss", target, loss, 1.0)
     exactly("mean of losses", "grad_input", target, grad[:, 1], [-1 / rows] * rows)
+
+
+@pytest.mark.parametrize("shape", [(65536, 1), (256, 1, 256)])
+def test_more_rows_are_counted_than_the_largest_number(
+    targets: Targets, shape: tuple[int, ...]
+) -> None:
+    """The same entry: without weights, the sum of theirs is a count, and infinite from 65520 on."""
+    if "float16" not in targets.dtypes or "cpu" not in targets.devices:
+        pytest.skip("float16 on the CPU, where this fault is, is not asked for")
+    target = Target("cpu", "float16", "functional")
+    scores = torch.full(shape, -1.0, dtype=torch.float16, requires_grad=True)
+    loss = F.nll_loss(scores, torch.zeros(shape[:1] + shape[2:], dtype=torch.int64))
+    (grad,) = torch.autograd.grad(loss, scores)
+    exactly("mean of losses", "loss of many rows", target, loss, 1.0)
+    exactly("mean of losses", "grad_input of many rows", target, grad.flatten()[:1], [-1 / 65536])
