@@ -35,7 +35,7 @@ SYMBOLS = ("W1", "b1", "W2", "b2")  # of the parameters, in their order
 
 def show(name: str, formula: str, values: np.ndarray) -> None:
     """Print one named array: its formula, its shape, its values row by row."""
-    margin = f"  {name:<17}  {formula:<38} {values.shape!s:<6}"
+    margin = f"  {name:<17}  {formula:<39} {values.shape!s:<6}"
     for row in np.atleast_2d(values).tolist():
         print(margin + "".join(f"{v:8d}" if isinstance(v, int) else f"{v:z8.4f}" for v in row))
         margin = " " * len(margin)
@@ -93,10 +93,10 @@ def show_backward(
     show("", "      = (prediction - truth) / N, where", np.empty((0, 3)))
     show("", "        prediction = exp(y)", prediction)
     show("", "        truth = 1 where c = t_n, else 0", truth)
-    show("Addmm (Linear 2)", "dL/dh = dL/dz W2", grad_hidden)
+    show("Linear 2", "dL/dh = dL/dz W2", grad_hidden)
     show("Relu", "dL/da = 0 where a <= 0, else dL/dh", grad_hidden_input)
-    print("  Addmm (Linear 1)   no dL/dx: the images are not trained, so nothing is passed on")
-    print("\n  The two Addmm also have parameters. Their gradients sum over the batch:\n")
+    print("  Linear 1           no dL/dx: the images are not trained, so nothing is passed on")
+    print("\n  The two Linear also have parameters, whose gradients sum over the batch:\n")
     formulas = ("(dL/da)^T x", "sum_n dL/da", "(dL/dz)^T h", "sum_n dL/dz")
     for name, symbol, formula, values in zip(
         Parameters._fields, SYMBOLS, formulas, gradients, strict=True
@@ -164,7 +164,7 @@ def show_update(parameters: Parameters, gradients: Parameters) -> Parameters:
         ("denom", "d = sqrt(v) / sqrt(c2) + eps", f"sqrt({v:.6g}) / sqrt({c2:.6g}) + {eps}", d),
         ("new value", "p = q - s m / d", f"{q:.6g} - {s:.6g} * {m:.6g} / {d:.6g}", new),
     ):
-        print(f"  {name:<17}  {formula:<29}  = {numbers:<34} = {value:11.6g}")
+        print(f"  {name:<17}  {formula:<29}  = {numbers:<39} = {value:11.6g}")
     return Parameters(*(param for param, *_ in steps))
 
 

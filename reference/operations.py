@@ -19,7 +19,7 @@ from reference.nll_loss import nll_loss_backward
 from reference.relu import relu as relu_forward
 from reference.relu import relu_backward
 
-OUTPUT = -1
+OUTPUT = -1  # among what an operation saves: its result
 RECORDING = ContextVar("RECORDING", default=True)  # False within `no_grad`
 
 
