@@ -116,9 +116,9 @@ def test_identity_is_the_identity(claim: Claim, targets: Targets, array: DrawnAr
     claim.shows(f"Identity()(x) is x: {nn.Identity()(y) is y}")
 
 
-batches = st.tuples(st.integers(2, 9), st.integers(1, 5)).flatmap(
-    lambda shape: arrays(shape, "uniform", "contiguous", special=False)
-)
+batches = st.tuples(
+    st.tuples(st.integers(2, 9), st.integers(1, 5)), st.sampled_from(("uniform", "offset"))
+).flatmap(lambda drawn: arrays(*drawn, "contiguous", special=False))
 
 
 @holds("L10", "nn.X and F.x compute the same: ReLU, Linear, dropout, cross-entropy, BatchNorm")

@@ -229,7 +229,8 @@ class Trees(RuleBasedStateMachine):
         module, node = self.trees[-1]
         wanted = node.state_dict()
         given = {key: x for i, (key, x) in enumerate(wanted.items()) if i not in left_out}
-        state = {key: torch.full((len(x["numbers"]),), 5.0) for key, x in given.items()}
+        new = {key: [5.0 + i] * len(x["numbers"]) for i, (key, x) in enumerate(given.items())}
+        state = {key: torch.tensor(numbers) for key, numbers in new.items()}
         unexpected = set()
         if extra:
             places = list(node.places())
@@ -245,8 +246,8 @@ class Trees(RuleBasedStateMachine):
             result = module.load_state_dict(state, strict=strict)
             assert set(result.missing_keys) == missing
             assert set(result.unexpected_keys) == unexpected
-        for leaf in given.values():
-            leaf["numbers"] = [5] * len(leaf["numbers"])
+        for key, leaf in given.items():  # in their order: of two names of one tensor the last wins
+            leaf["numbers"] = new[key]
 
 
 TestTrees = Trees.TestCase
