@@ -1,0 +1,62 @@
+"""Tensors to be filled, in every shape and layout, and many of them where they are small."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+
+from tests.harness.strategies.layouts import LAYOUTS
+from tests.harness.strategies.shapes import shapes
+from tests.harness.targets import Target
+from tests.harness.verdict import deviates
+
+Fill = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+
+layouts = st.sampled_from([name for name in LAYOUTS if name != "expanded"])
+seeds = st.integers(0, 2**63 - 1)
+
+
+@dataclass(frozen=True)
+class Empty:
+    """A tensor before it is filled, and where the generator begins."""
+
+    shape: tuple[int, ...]
+    layout: str
+    seed: int
+
+    def tensor(self, target: Target) -> torch.Tensor:
+        """Zeros, in a layout whose gaps are NaN."""
+        zeros = torch.zeros(self.shape, dtype=target.torch_dtype, device=target.device)
+        return LAYOUTS[self.layout](zeros)
+
+    def filled(self, component: str, target: Target, fill: Fill, count: int = 1) -> np.ndarray:
+        """At least `count` numbers, (numbers,), of as many tensors as that takes, at most 200.
+
+        Each must be filled in place, and returned, and nothing around it written to.
+        """
+        generator = torch.Generator(target.device).manual_seed(self.seed)
+        found = []
+        for _ in range(min(200, max(1, count // max(1, math.prod(self.shape))))):
+            tensor = self.tensor(target)
+            gaps = nan_in_memory(tensor)
+            if fill(tensor, generator) is not tensor:
+                deviates(component, "numbers", target, "are not in the tensor that was given")
+            if nan_in_memory(tensor) != gaps:
+                deviates(component, "surroundings", target, "of the tensor were written to")
+            found.append(tensor.cpu().double().numpy().ravel())
+        return np.concatenate(found)
+
+
+def nan_in_memory(tensor: torch.Tensor) -> int:
+    """How many NaN there are in all that a tensor is a view into."""
+    memory = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+    return int(memory.set_(tensor.untyped_storage()).isnan().sum())
+
+
+@st.composite
+def empties(draw: st.DrawFn, min_dims: int = 0, max_dims: int = 5) -> Empty:
+    shape = draw(shapes(min_dims, max_dims, max_elements=2048))
+    return Empty(shape, draw(layouts), draw(seeds))

@@ -1,0 +1,90 @@
+"""Goodness of fit: do numbers that were rounded come from a distribution?
+
+Let G be the share of n numbers, drawn from F, that are at most x. By the inequality of Dvoretzky,
+Kiefer and Wolfowitz, with Massart's constant, G is further from F than d anywhere with probability
+at most 2 exp(-2 n d^2), for any n. What is stored is up to `spacing` away from what was drawn, so
+the share of stored numbers at most x lies between F(x - spacing) - d and F(x + spacing) + d.
+
+Besides, no number is where none should be: where F, or 1 - F, is below the chance that is allowed
+for a false alarm, divided by n.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tests.harness.record import RECORD, Tally
+from tests.harness.targets import Target
+from tests.harness.verdict import deviates
+
+FALSE_ALARM = 1e-15
+"""Of one fit. A run has fewer than a million (thorough: 3000 examples, four dtypes, less than 80
+fits each, on each device), so that it raises a false alarm with a probability below 1e-9."""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """F and 1 - F, each of which keeps its digits in its own tail, and the ends of the range."""
+
+    cdf: Callable[[np.ndarray], np.ndarray]
+    survival: Callable[[np.ndarray], np.ndarray]
+    least: float = -math.inf
+    most: float = math.inf
+
+
+def check_fit(
+    component: str,
+    target: Target,
+    numbers: np.ndarray,
+    expected: Distribution,
+    spacing: Callable[[np.ndarray], np.ndarray],
+    elsewhere: float = 0.0,
+) -> None:
+    """Raise a deviation where numbers do not come from a distribution.
+
+    Args:
+        component: whose numbers they are.
+        target: where they were drawn.
+        numbers: (n,), at least one.
+        expected: what they are drawn from.
+        spacing: how far from x rounding may have taken a number that is stored as x.
+        elsewhere: the chance that torch is known to put a number elsewhere in the range.
+    """
+    x, n = np.sort(numbers), numbers.size
+    if not (expected.least <= x[0] and x[-1] <= expected.most):
+        ends = f"{expected.least} to {expected.most}"
+        deviates(component, "numbers", target, f"reach from {x[0]} to {x[-1]}, not only {ends}")
+    if not elsewhere:
+        for tail, at in (
+            (expected.cdf, x[:1] + spacing(x[:1])),
+            (expected.survival, x[-1:] - spacing(x[-1:])),
+        ):
+            if tail(at)[0] < FALSE_ALARM / n:
+                what = f"reach to {x[0]} or {x[-1]}, which chance does not allow"
+                deviates(component, "numbers", target, what)
+    i = np.unique(np.concatenate([np.arange(0, n, 1 + n // 512), [n - 1]]))
+    at, doubt = x[i], spacing(x[i])
+    too_many = np.searchsorted(x, at, "right") / n - expected.cdf(at + doubt)
+    too_few = expected.cdf(at - doubt) - np.searchsorted(x, at, "left") / n
+    allowed = math.sqrt(math.log(2 / FALSE_ALARM) / (2 * n)) + most_strays(n, elsewhere) / n
+    furthest = max(0.0, too_many.max(), too_few.max())
+    tally = Tally(examples=1, elements=n, worst_share=furthest / allowed)
+    tally.shares[min(9, int(10 * tally.worst_share))] = 1
+    RECORD.tally((target.device, component, target.path, "numbers"), target.dtype).add(tally)
+    if furthest > allowed:
+        what = f"off by {furthest:.3f} in distribution, where chance allows {allowed:.3f}"
+        deviates(component, "numbers", target, f"are {what} ({n} of them)")
+
+
+def most_strays(n: int, chance: float) -> int:
+    """How many of n chances come true, with probability above FALSE_ALARM at most.
+
+    By Chernoff's bound, P(K >= k) <= exp(-(k log(k / m) - k + m)) for k above the expectation m.
+    """
+    mean = n * chance
+    k = math.ceil(mean) if mean else n
+    while k < n and (k <= mean or k * math.log(k / mean) - k + mean < -math.log(FALSE_ALARM)):
+        k += 1
+    return k if mean else 0
