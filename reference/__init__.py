@@ -3,6 +3,7 @@
 Read the files in this order; each needs only those above it:
 
     initialization   where the first parameters come from
+    distributions    how likely a random number is to be at most x
     linear           y = x W^T + b, and its three gradients
     relu             the kink, and which side of it passes the gradient
     softplus         the kink rounded off

@@ -8,6 +8,9 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
+from tests.harness.formats import FORMATS
+from tests.harness.rounded import Rounded
+from tests.harness.rounding import Rounding
 from tests.harness.strategies.layouts import LAYOUTS
 from tests.harness.strategies.shapes import shapes
 from tests.harness.targets import Target
@@ -33,13 +36,13 @@ class Empty:
         return LAYOUTS[self.layout](zeros)
 
     def filled(self, component: str, target: Target, fill: Fill, count: int = 1) -> np.ndarray:
-        """At least `count` numbers, (numbers,), of as many tensors as that takes, at most 200.
+        """At least `count` numbers, (numbers,), of as many tensors as that takes, at most 64.
 
         Each must be filled in place, and returned, and nothing around it written to.
         """
         generator = torch.Generator(target.device).manual_seed(self.seed)
         found = []
-        for _ in range(min(200, max(1, count // max(1, math.prod(self.shape))))):
+        for _ in range(min(64, max(1, count // max(1, math.prod(self.shape))))):
             tensor = self.tensor(target)
             gaps = nan_in_memory(tensor)
             if fill(tensor, generator) is not tensor:
@@ -60,3 +63,16 @@ def nan_in_memory(tensor: torch.Tensor) -> int:
 def empties(draw: st.DrawFn, min_dims: int = 0, max_dims: int = 5) -> Empty:
     shape = draw(shapes(min_dims, max_dims, max_elements=2048))
     return Empty(shape, draw(layouts), draw(seeds))
+
+
+def drawn_with(parameter: float, draw: Callable[[float], np.ndarray], target: Target) -> Rounded:
+    """The numbers that are drawn with a parameter, which may be off by 4 roundings in float64.
+
+    In narrower formats that hardly ever shows: then the numbers are exact. Else each of the three
+    operations that make a number of the parameter may round to a neighbour.
+    """
+    numbers, fewer, more = (draw(parameter * by) for by in (1.0, 1 - 2.0**-51, 1 + 2.0**-51))
+    error: np.ndarray | float = 0.0
+    if not np.array_equal(fewer, more):
+        error = np.full(numbers.shape, 4 * FORMATS[target.dtype].ulp(np.abs(numbers).max()))
+    return Rounded(Rounding.kernel(target.dtype), numbers, error)

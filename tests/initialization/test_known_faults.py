@@ -1,0 +1,95 @@
+"""What torch's initialisation gets wrong: minimal cases, and the domains that are left out.
+
+Each test states what is right, and is expected to fail. One that passes fails the run: then torch
+is mended, and the exclusion that names this file is to go.
+
+In its tails trunc_normal_ draws uniform numbers x and accepts one where log u <= log density(x),
+for another uniform number u. Where u = 0 its logarithm is -inf, and any x is accepted, however
+unlikely. uniform_ gives 0 with the chance that half an ulp below 1 has, 2^-9 in bfloat16 and 2^-12
+in float16, because it makes 0 of what rounds to 1; and with 2^-24 in float32.
+"""
+
+import signal
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import init
+
+from tests.harness.targets import Targets
+
+
+def wrong(reason: str, link: str = "unreported") -> pytest.MarkDecorator:
+    raised = (AssertionError, TimeoutError, ZeroDivisionError, IndexError, RuntimeError)
+    return pytest.mark.xfail(strict=True, raises=raised, reason=f"{reason} ({link})")
+
+
+@pytest.fixture(autouse=True)
+def on_the_cpu(targets: Targets) -> None:
+    if "cpu" not in targets.devices:
+        pytest.skip("these are faults of the CPU's kernels, and --device leaves it out")
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def truncated(tensor: torch.Tensor, mean: float, std: float, a: float, b: float) -> torch.Tensor:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "mean is more than 2 std from")
+        return init.trunc_normal_(tensor, mean, std, a, b, generator())
+
+
+@wrong("trunc_normal_ accepts what chance does not allow, where its uniform number is 0")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_no_number_is_nine_standard_deviations_away(dtype):
+    """Beyond 5, one in 10^12 would be beyond 9: exp((5^2 - 9^2) / 2) 5/9 of them."""
+    numbers = truncated(torch.empty(20_000, dtype=dtype), 0.0, 1.0, 5.0, 10.0)
+    assert numbers.max() < 9
+
+
+@wrong("uniform_ makes the start of the range of what rounds to its end")
+@pytest.mark.parametrize(("dtype", "expected"), [(torch.float16, 16), (torch.bfloat16, 128)])
+def test_no_number_of_so_few_is_0(dtype, expected):
+    """2^16 of them, of which 0 should be less than one in a hundred times."""
+    numbers = torch.empty(2**16, dtype=dtype).uniform_(generator=generator())
+    assert (numbers == 0).sum() < expected / 4
+
+
+@contextmanager
+def seconds(limit: float) -> Iterator[None]:
+    def stop(*_: Any) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no such timer")
+@wrong("trunc_normal_ accepts none of the few numbers between the ends, and goes on for ever")
+def test_a_range_of_few_numbers_is_filled():
+    """From 10 to 11 std above 10^6, where float32 holds multiples of 1/16: 1/8, at 12.5 std.
+
+    That is exp((12.5^2 - 10^2) / 2) = 10^12 times less likely than the end.
+    """
+    with seconds(0.3):
+        truncated(torch.empty(1), 1e6, 0.01, 1e6 + 0.10, 1e6 + 0.11)
+
+
+@wrong("xavier_* divide by zero where a weight has neither inputs nor outputs; kaiming_* warn")
+@pytest.mark.parametrize("function", [init.xavier_uniform_, init.xavier_normal_])
+def test_xavier_leaves_a_weight_without_numbers_alone(function):
+    assert function(torch.empty(2, 3, 0)).shape == (2, 3, 0)
+
+
+@wrong("dirac_ looks for the middle of a kernel that is empty")
+def test_dirac_leaves_a_weight_without_numbers_alone():
+    assert init.dirac_(torch.empty(2, 3, 0)).shape == (2, 3, 0)
