@@ -43,7 +43,7 @@ def test_names_are_rebound_and_memory_is_changed(
     for function in (rebinds, changes):
         function(x)
         seen.append(f"{x}")
-    claim.shows(f"x = 3: after t = t * 2 inside {seen[0]}, after t *= 2 {seen[1]}; a list likewise")
+    claim.shows("f(x) at x = 3: with t = t * 2 inside, x is {}; with t *= 2, x is {}".format(*seen))
 
 
 @holds(

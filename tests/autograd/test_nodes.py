@@ -97,7 +97,8 @@ def test_nodes_are_named_after_kernels(claim: Claim, targets: Targets) -> None:
         relu = torch.nn.ReLU()(x).grad_fn
         assert relu is not None
         assert relu.name() == "ReluBackward0"
-    claim.shows("; ".join(f"{s}{'' if b else ' no bias'}: {n}" for (s, b), n in LINEAR.items()))
+    inputs = (f"input {s}{'' if b else ', no bias'}: {n}" for (s, b), n in LINEAR.items())
+    claim.shows("; ".join(inputs))
 
 
 @holds_with_care(

@@ -23,6 +23,31 @@ def assert_distributed(
     assert furthest <= allowed, f"off by {furthest:.3f}; chance allows {allowed:.3f}"
 
 
+def assert_normal(numbers: np.ndarray, std: float) -> None:
+    """Numbers of mean 0: their distribution, and their size more closely than that can tell.
+
+    The sum of n squares, over the variance, is a chi-squared number: further than 2 sqrt(n t) below
+    n, or 2 sqrt(n t) + 2 t above, with probability at most 2 exp(-t). (Laurent, Massart, "Adaptive
+    estimation of a quadratic functional by model selection" (2000), lemma 1.)
+    """
+    assert_distributed(numbers, normal(0, std))
+    n, t = numbers.size, math.log(2 / FALSE_ALARMS)
+    off = float(np.square(numbers / std, dtype=np.float64).sum()) - n
+    allowed = 2 * math.sqrt(n * t)
+    assert -allowed <= off <= allowed + 2 * t, f"the variance is off by {off / n:.0%}"
+
+
+def assert_uniform(numbers: np.ndarray, limit: float) -> None:
+    """Numbers up to a limit on both sides: their distribution, and the limit itself.
+
+    The largest of n is a share d below the limit with probability (1 - d)^n, at most exp(-d n). A
+    limit in float32 takes a few operations, each rounded.
+    """
+    assert_distributed(numbers, uniform(-limit, limit))
+    largest, low = np.abs(numbers).max(), 1 - math.log(1 / FALSE_ALARMS) / numbers.size
+    assert low * limit <= largest <= (1 + 4 * 2.0**-24) * limit, f"{largest}, not {limit}"
+
+
 def uniform(low: float, high: float) -> Callable[[np.ndarray], np.ndarray]:
     return lambda x: np.clip((x - low) / (high - low), 0, 1)
 

@@ -112,7 +112,8 @@ def test_clipping_by_norm_keeps_the_direction(
     clip_grad_value_([by_value], 3.0)
     slopes = [clipped(p)[1] / clipped(p)[0] for p in (of(3.0, 4.0), by_norm, by_value)]
     assert slopes[2] == 1
-    claim.shows("(3, 4): slope {:.2f}, by norm to 2.5 {:.2f}, by value to 3 {:.2f}".format(*slopes))
+    shown = "slope of (3, 4): {:.2f}; clipped by norm to 2.5: {:.2f}; by value to 3: {:.2f}"
+    claim.shows(shown.format(*slopes))
 
 
 whole = st.lists(st.integers(-9, 9), min_size=1, max_size=4)

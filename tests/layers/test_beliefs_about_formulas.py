@@ -156,4 +156,4 @@ def test_modules_and_functions_are_equal_bit_for_bit(
         for by_module, by_function in both:
             assert torch.equal(by_module, by_function)
         furthest = max((a - b).abs().max().item() for a, b in both)
-        claim.shows(f"nn and F, over these five and the running statistics: {furthest:g} apart")
+        claim.shows(f"the largest difference between an nn.X and its F.x: {furthest:g}")

@@ -37,7 +37,7 @@ def test_one_claim_is_found_by_its_id(runs: Runs, selection: tuple[str, ...]) ->
 
 
 def test_the_page_is_what_the_tests_show(runs: Runs, tmp_path: Path) -> None:
-    """All but the line of N3, which takes a training run on MNIST and shows no numbers."""
+    """All but the line of N3, which takes a training run on MNIST."""
     page = tmp_path / "CLAIMS.md"
     quick = ("--hypothesis-profile", "quick", "--hypothesis-seed", "1")
     run = runs(*COMMAND, "-k", "not N3", *quick, "--claims", str(page))
