@@ -2,8 +2,6 @@
 
 Read the files in this order; each needs only those above it:
 
-    initialization   where the first parameters come from
-    distributions    how likely a random number is to be at most x
     linear           y = x W^T + b, and its three gradients
     relu             the kink, and which side of it passes the gradient
     softplus         the kink rounded off
@@ -22,6 +20,8 @@ Read the files in this order; each needs only those above it:
     graph            nodes, leaves, and the loop that is `loss.backward()`
     operations       the functions above on tensors: the forward pass builds the graph
     drawing          the graph as text and as a picture
+    initialization   where the first parameters come from
+    distributions    how likely a random number is to be at most x
     mlp              Linear, ReLU, Linear, cross-entropy: forward and backward, end to end
     clipping         gradients that are too large, cut by their norm or one by one
     sgd              a step along the gradient, with momentum

@@ -10,7 +10,6 @@ from tests.harness.targets import Target, Targets
 whole = st.integers(1, 4).flatmap(lambda n: arrays((n,), "integers", "contiguous", special=False))
 """Vectors of whole numbers: their squares and few sums of them are exact in every dtype."""
 
-
 square = arrays((2, 2), "integers", "contiguous", special=False)
 
 

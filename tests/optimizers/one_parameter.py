@@ -14,7 +14,6 @@ from tests.harness.targets import Target
 
 Factory = Callable[..., torch.optim.Optimizer]
 
-
 pairs = shapes(max_dims=2, max_elements=17).flatmap(
     lambda shape: st.tuples(*[arrays(shape, "uniform", "contiguous", special=False)] * 2)
 )

@@ -22,11 +22,7 @@ OPTIMIZERS: dict[str, Factory] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
 }
-
-
 factories = st.sampled_from(tuple(OPTIMIZERS.values()))
-
-
 dyadic = st.integers(-64, 64).map(lambda n: n / 16)
 
 
