@@ -68,10 +68,20 @@ EVERYWHERE = {
         "weight_decay off",
     ),
 }
+BETAS = {f"{name} {size}" for name in ("beta1", "beta2") for size in ("of zero", "close to 1")}
+SWITCHES = {f"{name} {way}" for name in ("amsgrad", "eps") for way in ("on", "off")}
+ADAMS = BETAS | SWITCHES | {"change betas", "change eps"}
 OWN = {
-    "sgd": {"momentum off", "momentum on", "dampening on", "nesterov on", "change momentum"},
-    "adam": {"amsgrad on", "eps off", "decoupled_weight_decay on", "change betas", "change eps"},
-    "adamw": {"amsgrad on", "amsgrad off", "eps off", "change betas", "change eps"},
+    "sgd": {
+        *(
+            f"{name} {way}"
+            for name in ("momentum", "dampening", "nesterov")
+            for way in ("on", "off")
+        ),
+        "change momentum",
+    },
+    "adam": {*ADAMS, "decoupled_weight_decay on", "decoupled_weight_decay off"},
+    "adamw": ADAMS,
 }
 
 
@@ -91,6 +101,9 @@ def features(history: History) -> set[str]:
     found |= {"two groups"} if len(history.groups) > 1 else set()
     for _, options in history.groups:
         found |= {f"{name} {'on' if value else 'off'}" for name, value in options.items()}
+        for name, beta in zip(("beta1", "beta2"), options.get("betas", ()), strict=False):
+            found |= {f"{name} of zero"} if beta == 0 else set()
+            found |= {f"{name} close to 1"} if beta > 0.99 else set()
     for event in history.events:
         found.add(type(event).__name__)
         if isinstance(event, Step):

@@ -2,7 +2,6 @@
 
 import copy
 import io
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,8 +12,8 @@ import torch
 from tests.harness.targets import Target
 from tests.harness.verdict import deviates
 from tests.optimizers.events import AddGroup, Change, Copy, Event, Hooks, Reload, Schedule, Step
+from tests.optimizers.gradients import accumulate, check_untouched
 from tests.optimizers.history import History, Options
-from tests.optimizers.known_faults import foreach_nesterov_overwrites
 from tests.optimizers.members import members_of
 from tests.optimizers.moments import Moment
 from tests.optimizers.paths import PATHS
@@ -126,7 +125,7 @@ class Life:
 
     def step(self, event: Step, moment: Moment) -> None:
         def backward() -> torch.Tensor:
-            self.accumulate(event, moment)
+            self.given = accumulate(self, event, moment)
             return loss
 
         loss = torch.tensor(0.25, device=self.device)
@@ -137,56 +136,7 @@ class Life:
             backward()
             self.opt.step()
         self.calls["expected"] += self.hooked
-        for k, (param, grad) in enumerate(zip(self.params, self.given, strict=True)):
-            now = param.grad
-            if now is None or grad is None:
-                untouched = now is grad
-            else:
-                untouched = torch.equal(now.nan_to_num(7), grad.nan_to_num(7))
-            if not (untouched or foreach_nesterov_overwrites(self, moment, self.members[k].i)):
-                self.wrong(k, "gradient", f"was changed by step(): {grad} became {now}")
-            if now is not None:  # nothing in the state may follow it from now on
-                param.grad = now.contiguous() if is_expanded(now) else now
-                param.grad.fill_(math.nan)
-
-    def accumulate(self, event: Step, moment: Moment) -> None:
-        """What comes before the optimizer's step: zero_grad, gradients, clipping."""
-        self.opt.zero_grad(set_to_none=event.zero_grad == "to None")
-        numbers = {
-            member.target.dtype: torch.from_numpy(self.history.grads(event, member.target.dtype))
-            for member in self.members
-        }
-        for param, member in zip(self.params, self.members, strict=True):
-            missing = member.i in event.missing
-            param.requires_grad_(not missing and not self.differentiable)
-            if missing:
-                param.grad = None
-                continue
-            grad = member.tensor(numbers[member.target.dtype], member.grad_layout)
-            if event.zero_grad == "to zeros" and param.grad is not None:
-                param.grad += grad
-            else:
-                param.grad = grad
-            if event.twice:
-                param.grad = grad + grad
-            clipped = event.clip is not None and not self.history.parameters[member.i].is_complex
-            written = (
-                clipped or event.max_norm or foreach_nesterov_overwrites(self, moment, member.i)
-            )
-            if is_expanded(param.grad) and written:
-                param.grad = param.grad.contiguous()
-            if clipped:
-                torch.nn.utils.clip_grad_value_([param], event.clip or 0)
-        if event.max_norm:
-            for dtype in {member.began for member in self.members}:
-                params = zip(self.params, self.members, strict=True)
-                alike = [p for p, member in params if member.began == dtype]
-                torch.nn.utils.clip_grad_norm_(alike, event.max_norm)
-        self.given = [None if p.grad is None else p.grad.clone() for p in self.params]
+        check_untouched(self, self.given, moment)
 
     def wrong(self, k: int, output: str, what: str) -> None:
         deviates(self.component, output, self.members[k].target, what)
-
-
-def is_expanded(tensor: torch.Tensor) -> bool:
-    return any(s == 0 and n > 1 for s, n in zip(tensor.stride(), tensor.shape, strict=True))

@@ -13,7 +13,8 @@ In float32 and float64 every path computes and stores in that format, so that th
 the order of their operations alone. Only the last two paths lose digits of float64: there `step` is
 a float32 tensor, and 1 - beta^t loses by cancellation what float32 loses. They multiply the step
 size onto the root and divide eps by it, one more rounding in float32 for each, and an overflow in
-float16 where the step is small: so half types are not verified there.
+float16 where the step is small: so half types are not verified there. The capturable path needs a
+device that records graphs: on CUDA it has not been run yet.
 `tests/meta/test_optimizer_paths.py` measures that each model is neither wrong nor slack.
 """
 

@@ -119,8 +119,8 @@ def event(
 ) -> Event:
     """Mostly steps; every other event is one in twenty or so.
 
-    Neither the norm of complex gradients nor a change of their dtype is among them: how torch
-    rounds the one is not modelled, and the other leaves their state as it was.
+    Neither the norm of complex gradients nor a change of their dtype is among them: how the one is
+    rounded is not modelled, the other is `load-state-dict-keeps-complex-dtype` of the ledger.
     """
     real = not any(parameter.is_complex for parameter in parameters)
     if die < 170:

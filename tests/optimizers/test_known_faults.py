@@ -97,3 +97,21 @@ def test_a_decay_to_be_differentiated_leaves_the_gradient_alone(optimizer, dtype
     param.grad = torch.ones(1, dtype=dtype)
     optimizer([param], lr=0.5, weight_decay=decay, differentiable=True).step()
     exactly("differentiable decay", "gradient", "differentiable", param.grad, [1])
+
+
+@both_adams
+def test_state_is_loaded_in_the_dtype_of_a_complex_parameter(optimizer, dtype):
+    if dtype not in {torch.float32, torch.float64}:
+        pytest.skip("optimizers know no complex half types")
+    own = {torch.float32: torch.complex64, torch.float64: torch.complex128}
+    other = own[torch.float64 if dtype == torch.float32 else torch.float32]
+    adams, params = [], [torch.zeros(1, dtype=d, requires_grad=True) for d in (other, own[dtype])]
+    for param in params:
+        param.grad = torch.ones_like(param)
+        adams.append(optimizer([param], lr=0.5, foreach=False))
+    adams[0].step()
+    adams[1].load_state_dict(adams[0].state_dict())
+    with contextlib.suppress(RuntimeError):
+        adams[1].step()
+    direction = torch.view_as_real(params[1]).sign()
+    exactly("complex reload", "direction", "for-loop", direction, [[-1, 0]])
