@@ -1,22 +1,18 @@
 """No corner of BatchNorm and dropout is left out by accident: how often each option is drawn."""
 
 import math
-from collections import Counter, defaultdict
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.harness.strategies.layouts import LAYOUTS
 from tests.layers.batch_norm_cases import BatchNormCase, batch_norm_cases
 from tests.layers.dropout_cases import LAYERS, DropoutCase, dropout_cases
 from tests.layers.test_batch_norm_history import BatchNormHistory, histories
-
-EXAMPLES = 500
-LEAST = EXAMPLES // 100  # one in a hundred
+from tests.meta.options import assert_all_are_drawn
 
 VALUES = {
     "dimensions": 4,
@@ -95,21 +91,7 @@ def options_of_dropout(case: DropoutCase) -> dict[str, object]:
 def test_every_value_of_every_option_is_drawn_often_enough(
     strategy: st.SearchStrategy[Any], options: Callable[[Any], dict[str, object]]
 ) -> None:
-    seen: dict[str, Counter[object]] = defaultdict(Counter)
+    def occurring(case: Any) -> dict[str, set[object]]:
+        return {option: {value} for option, value in options(case).items()}
 
-    @settings(
-        max_examples=EXAMPLES,
-        phases=[Phase.generate],
-        database=None,
-        derandomize=True,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
-    @given(case=strategy)
-    def draw(case: Any) -> None:
-        for option, value in options(case).items():
-            seen[option][value] += 1
-
-    draw()
-    for option, values in seen.items():
-        assert len(values) == VALUES.get(option, 2), f"{option}: {values}"
-        assert min(values.values()) >= LEAST, f"{option}: {values} of {EXAMPLES}"
+    assert_all_are_drawn(strategy, occurring, VALUES)
