@@ -61,7 +61,8 @@ def fill(members: nn.ModuleList, modules: list[nn.Module], way: str) -> None:
     """Put some modules into a list, in their order."""
     if way == "extend":
         members.extend(modules)
-    for place, module in enumerate(modules if way != "extend" else ()):
+        return
+    for place, module in enumerate(modules):
         if way == "append":
             members.append(module)
         else:
@@ -101,7 +102,7 @@ def test_members_are_registered_whichever_way_they_come(
         assert holder.members.pop(0) is layers[0]
         assert same(registered(), weights[1:])
 
-    del holder.members
+    del holder.members  # else the second place of the same modules would not count
     names = list("abcd"[: len(layers)])
     holder.by_name = nn.ModuleDict()
     holder.by_name.update(dict(zip(names, layers, strict=True)))

@@ -105,6 +105,7 @@ def of_model(root: Node) -> dict[str, Any]:
         "named_children": [(name, child.kind) for name, child in root.named_children()],
         "named_modules": [(name, node.kind) for name, node in modules],
         "every place of a module": sharing(root.places()),
+        "modules visited by apply": [node.kind for node in root.applied()],
         "plain tensors": [node.plain for _, node in modules],
         "training": [node.training for _, node in modules],
         "state_dict": [
@@ -116,6 +117,8 @@ def of_model(root: Node) -> dict[str, Any]:
 def of_torch(root: Any) -> dict[str, Any]:
     assert isinstance(root.parameters(), GeneratorType)
     modules = list(root.named_modules())
+    visited: list[nn.Module] = []
+    root.apply(visited.append)
     return {
         "parameters": [as_leaf(p) for p in root.parameters()],
         "named_parameters": [(name, as_leaf(p)) for name, p in root.named_parameters()],
@@ -123,6 +126,7 @@ def of_torch(root: Any) -> dict[str, Any]:
         "named_children": [(name, type(child).__name__) for name, child in root.named_children()],
         "named_modules": [(name, type(module).__name__) for name, module in modules],
         "every place of a module": sharing(root.named_modules(remove_duplicate=False)),
+        "modules visited by apply": [type(module).__name__ for module in visited],
         "plain tensors": [
             {name: as_leaf(getattr(module, name)) for name in vars(module) if len(name) == 1}
             for _, module in modules
