@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reference.log_softmax import log_softmax, log_softmax_backward
@@ -40,7 +40,6 @@ def log_softmax_cases(draw: st.DrawFn) -> LogSoftmaxCase:
     )
 
 
-@settings(max_examples=settings().max_examples // 2)
 @given(case=log_softmax_cases())
 def test_log_softmax_and_its_gradient_equal_the_reference(
     targets: Targets, case: LogSoftmaxCase
