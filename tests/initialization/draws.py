@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from hypothesis import strategies as st
+from hypothesis.vendor.pretty import RepresentationPrinter
 
 from tests.harness.formats import FORMATS
 from tests.harness.rounded import Rounded
@@ -22,13 +23,20 @@ layouts = st.sampled_from([name for name in LAYOUTS if name != "expanded"])
 seeds = st.integers(0, 2**63 - 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Empty:
     """A tensor before it is filled, and where the generator begins."""
 
     shape: tuple[int, ...]
     layout: str
     seed: int
+
+    def __repr__(self) -> str:
+        return f"<a tensor in shape {self.shape}, {self.layout}, seed {self.seed}>"
+
+    def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
+        """Hypothesis would print the fields."""
+        printer.text(repr(self))
 
     def tensor(self, target: Target) -> torch.Tensor:
         """Zeros, in a layout whose gaps are NaN."""

@@ -19,7 +19,7 @@ from tests.initialization.draws import Empty, empties, seeds
 from tests.initialization.fit import FALSE_ALARM, Distribution, check_fit
 
 NUMBERS = 2**14
-few = settings(max_examples=max(5, settings().max_examples // 5))
+few = settings(max_examples=max(10, settings().max_examples // 5))
 
 ends = st.sampled_from(
     ((0.0, 1.0), (-0.1, 0.1), (1000.0, 1001.0), (-0.5, 0.1), (0.1, 0.3), (1.0, 1.0))

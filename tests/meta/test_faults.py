@@ -25,6 +25,14 @@ FILES = {
 }
 NORM = ("clip_grad_norm", "clip_grads_with_norm", "get_total_norm")
 FILES |= {part: ["tests/clipping/test_clip_grad_norm.py"] for part in NORM}
+SETTERS = {
+    "distributions": ("uniform", "normal", "trunc_normal"),
+    "xavier_kaiming": ("xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal"),
+    "constants": ("constant", "eye", "dirac"),
+    "defaults": ("Linear defaults", "BatchNorm defaults"),
+}
+for file, parts in SETTERS.items():
+    FILES |= {part: [f"tests/initialization/test_{file}.py"] for part in parts}
 GRAPH = ("graph", "graph retain_grad", "graph detach", "graph in place", "graph hook")
 FILES |= {part: ["tests/autograd/test_graph.py"] for part in GRAPH}
 MODULES = {
@@ -34,7 +42,15 @@ MODULES = {
 }
 for file, parts in MODULES.items():
     FILES |= {f"modules {part}": [f"tests/modules/test_{file}.py"] for part in parts}
-FOLDERS = ("clipping", "layers", "losses", "modules", "optimizers", "second_order")
+FOLDERS = (
+    "clipping",
+    "initialization",
+    "layers",
+    "losses",
+    "modules",
+    "optimizers",
+    "second_order",
+)
 EVERYTHING = [f"tests/{folder}" for folder in FOLDERS]
 
 
@@ -75,7 +91,7 @@ def found(request: pytest.FixtureRequest) -> Iterator[dict[str, "Future[Run]"]]:
 def elements(output: str) -> list[int]:
     """The sizes of the arrays in the falsifying example, and how many modules and hooks it has."""
     shapes = re.findall(r"in shape \(([\d, ]*)\)", output)
-    counts = re.findall(r"of (\d+) modules|(?:before|after)=(\d+)", output)
+    counts = re.findall(r"of (\d+) modules|(?:before|after|features)=(\d+)", output)
     sizes = [math.prod(int(side) for side in re.findall(r"\d+", shape)) for shape in shapes]
     return sizes + [int(a or b) for a, b in counts]
 
@@ -113,6 +129,8 @@ def test_each_required_kind_of_fault_is_there() -> None:
             "clip_grad_norm",
             "clip_grads_with_norm",
             "clip_grad_value",
+            *SETTERS["distributions"],
+            *("kaiming_uniform", "xavier_normal", "dirac", "Linear defaults"),
             "graph",
             *GRAPH,
             *(part for part in FILES if part.startswith("modules") and part != "modules load"),

@@ -1,0 +1,182 @@
+"""Faults of initialisation: numbers from another distribution, or with another parameter."""
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import init
+
+from tests.meta.faults.catalogue import PLACES, Function, fault
+
+Tensor = torch.Tensor
+
+DRAWN = ("uniform", "normal", "trunc_normal")
+WEIGHTS = ("xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal")
+PLACES |= {name: (init, f"{name}_") for name in (*DRAWN, *WEIGHTS, "constant", "eye", "dirac")}
+PLACES |= {
+    "Linear defaults": (nn.Linear, "reset_parameters"),
+    "BatchNorm defaults": (nn.BatchNorm2d, "reset_parameters"),
+}
+
+
+@fault("uniform", "numbers", elements=4096, required=True)
+def short_of_the_end(sound: Function) -> Function:
+    """Only 90 % of the range is filled."""
+    return lambda tensor, a, b, g=None: sound(tensor, a, a + 0.9 * (b - a), g)
+
+
+@fault("uniform", "numbers", elements=4096)
+def end_included(sound: Function) -> Function:
+    """A corner: one number in a thousand is the end of the range, which is not part of it."""
+
+    def uniform(tensor: Tensor, a: float, b: float, g: Any = None) -> Tensor:
+        sound(tensor, a, b, g)
+        share = torch.empty_like(tensor).uniform_(generator=g)
+        tensor[share < 1e-3] = b
+        return tensor
+
+    return uniform
+
+
+@fault("normal", "numbers", elements=4096, required=True)
+def variance_taken_for_the_spread(sound: Function) -> Function:
+    """The square of std is its place."""
+    return lambda tensor, mean, std, g: sound(tensor, mean, std**2, g)
+
+
+@fault("normal", "numbers", elements=4096)
+def strays_twelve_std_away(sound: Function) -> Function:
+    """A corner of the tails: one number in a hundred is further out than chance allows."""
+
+    def normal(tensor: Tensor, mean: float, std: float, g: Any) -> Tensor:
+        sound(tensor, mean, std, g)
+        share = torch.empty_like(tensor).uniform_(generator=g)
+        tensor[share > 0.99] = mean + 12 * std
+        return tensor
+
+    return normal
+
+
+@fault("trunc_normal", "numbers", elements=4096, required=True)
+def cut_off_at_the_ends(sound: Function) -> Function:
+    """What is beyond the ends is put on them, and not drawn again."""
+
+    def truncated(tensor: Tensor, mean: float, std: float, a: float, b: float, g: Any) -> Tensor:
+        return tensor.normal_(mean, std, generator=g).clamp_(a, b)
+
+    return truncated
+
+
+@fault("trunc_normal", "numbers", elements=4096)
+def tails_flattened(sound: Function) -> Function:
+    """A corner of the tails: between ends on one side of the mean, numbers are spread evenly."""
+
+    def truncated(tensor: Tensor, mean: float, std: float, a: float, b: float, g: Any) -> Tensor:
+        if a <= mean <= b:
+            return sound(tensor, mean, std, a, b, g)
+        return tensor.uniform_(a, b, generator=g)
+
+    return truncated
+
+
+@fault("kaiming_uniform", "numbers", elements=64, required=True)
+def slope_ignored(sound: Function) -> Function:
+    """The gain is that of ReLU, whatever the slope."""
+    return lambda tensor, a, **options: sound(tensor, a=0.0, **options)
+
+
+@fault("kaiming_normal", "numbers", elements=64)
+def positions_forgotten(sound: Function) -> Function:
+    """A corner of convolutions: fans count channels, and not the positions of the kernel."""
+
+    def kaiming(tensor: Tensor, **options: Any) -> Tensor:
+        positions = math.prod(tensor.shape[2:])
+        return sound(tensor, **options).mul_(math.sqrt(positions))
+
+    return kaiming
+
+
+@fault("xavier_normal", "numbers", elements=64, required=True)
+def fans_multiplied(sound: Function) -> Function:
+    """The spread is gain / sqrt(fan_in), as if the fans were the same."""
+
+    def xavier(tensor: Tensor, gain: float, generator: Any) -> Tensor:
+        std = gain / math.sqrt(math.prod(tensor.shape[1:]))
+        return tensor.normal_(0.0, std, generator=generator)
+
+    return xavier
+
+
+@fault("xavier_uniform", "numbers", elements=64, dtype="float64")
+def a_float32_for_a_limit(sound: Function) -> Function:
+    """A corner of float64: the limit is rounded to float32."""
+
+    def xavier(tensor: Tensor, gain: float, generator: Any) -> Tensor:
+        fans = sum(tensor.shape[:2]) * math.prod(tensor.shape[2:])
+        limit = torch.tensor(gain * math.sqrt(6 / fans), dtype=torch.float32).item()
+        return tensor.uniform_(-limit, limit, generator=generator)
+
+    return xavier
+
+
+@fault("dirac", "numbers", elements=64, required=True)
+def before_the_middle(sound: Function) -> Function:
+    """A corner of kernels with an even side: the position before the middle is taken."""
+
+    def dirac(tensor: Tensor, groups: int) -> Tensor:
+        sound(tensor, groups)
+        if tensor.shape[2] % 2 == 0:
+            tensor.copy_(tensor.roll(-1, 2))
+        return tensor
+
+    return dirac
+
+
+@fault("eye", "surroundings")
+def gaps_cleared(sound: Function) -> Function:
+    """A corner of layouts: all that the tensor is a view into is set to 0 first."""
+
+    def eye(tensor: Tensor) -> Tensor:
+        torch.empty(0, dtype=tensor.dtype).set_(tensor.untyped_storage()).zero_()
+        return sound(tensor)
+
+    return eye
+
+
+@fault("Linear defaults", "bias", elements=2, required=True)
+def bias_starts_at_0(sound: Function) -> Function:
+    """The bias is not drawn."""
+
+    def reset(self: Any) -> Any:
+        sound(self)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    return reset
+
+
+@fault("Linear defaults", "weight", elements=2)
+def limit_of_the_outputs(sound: Function) -> Function:
+    """The weight's limit is 1 / sqrt(out_features)."""
+
+    def reset(self: Any) -> Any:
+        init.kaiming_uniform_(self.weight, math.sqrt(5), mode="fan_out")
+        if self.bias is not None:
+            init.uniform_(
+                self.bias, -1 / math.sqrt(self.in_features), 1 / math.sqrt(self.in_features)
+            )
+
+    return reset
+
+
+@fault("BatchNorm defaults", "running_(mean|var)", elements=2)
+def statistics_kept_on_reset(sound: Function) -> Function:
+    """reset_parameters leaves the running statistics as they are."""
+
+    def reset(self: Any) -> Any:
+        if self.affine:
+            init.ones_(self.weight)
+            init.zeros_(self.bias)
+
+    return reset
