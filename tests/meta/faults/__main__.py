@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from tests.meta.faults.catalogue import CONTROL, FAULTS, Fault
 from tests.meta.faults.runs import Run, Runs, open_runs
@@ -37,7 +38,8 @@ def main() -> int:
     parser.add_argument("--profile", default="default")
     options = parser.parse_args()
     if unknown := [name for name in options.names if name not in FAULTS]:
-        parser.error(f"no such fault: {unknown[0]}; choose from {', '.join(FAULTS)}")
+        near = ", ".join(get_close_matches(unknown[0], FAULTS)) or "a fault of the catalogue"
+        parser.error(f"{unknown[0]}: no such fault; did you mean {near}?")
     faults = [FAULTS[name] for name in options.names] or [CONTROL, *FAULTS.values()]
     with open_runs() as runs:
         started = {
