@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -50,10 +51,11 @@ class Record:
         return self.tallies.setdefault((row, dtype), Tally(test=self.test))
 
     def dump(self) -> dict[str, Any]:
-        """As lists and numbers, to be sent from a worker process."""
-        tallies = [[list(row), dtype, asdict(t)] for (row, dtype), t in self.tallies.items()]
+        """As lists and Python's own numbers, to be sent from a worker process."""
+        tallies = [[row, dtype, asdict(t)] for (row, dtype), t in self.tallies.items()]
         kept = {"notes": self.notes, "ledger": self.ledger, "curves": self.curves}
-        return {"tallies": tallies} | kept
+        dump: dict[str, Any] = json.loads(json.dumps({"tallies": tallies} | kept))
+        return dump
 
     def merge(self, dump: dict[str, Any]) -> None:
         for row, dtype, tally in dump["tallies"]:
