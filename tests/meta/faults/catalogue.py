@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -195,6 +196,7 @@ def is_adam(self: Any) -> bool:
 
 
 def unchanged(sound: Function) -> Function:
+    @wraps(sound)  # pytest tells functions apart by their names
     def call(*args: Any, **options: Any) -> Any:
         return sound(*args, **options)
 
