@@ -83,7 +83,7 @@ def tails_flattened(sound: Function) -> Function:
 @fault("kaiming_uniform", "numbers", elements=64, required=True)
 def slope_ignored(sound: Function) -> Function:
     """The gain is that of ReLU, whatever the slope."""
-    return lambda tensor, a, **options: sound(tensor, a=0.0, **options)
+    return lambda tensor, a=0.0, **options: sound(tensor, 0.0, **options)
 
 
 @fault("kaiming_normal", "numbers", elements=64)
@@ -101,7 +101,7 @@ def positions_forgotten(sound: Function) -> Function:
 def fans_multiplied(sound: Function) -> Function:
     """The spread is gain / sqrt(fan_in), as if the fans were the same."""
 
-    def xavier(tensor: Tensor, gain: float, generator: Any) -> Tensor:
+    def xavier(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
         std = gain / math.sqrt(math.prod(tensor.shape[1:]))
         return tensor.normal_(0.0, std, generator=generator)
 
@@ -112,7 +112,7 @@ def fans_multiplied(sound: Function) -> Function:
 def a_float32_for_a_limit(sound: Function) -> Function:
     """A corner of float64: the limit is rounded to float32."""
 
-    def xavier(tensor: Tensor, gain: float, generator: Any) -> Tensor:
+    def xavier(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
         fans = sum(tensor.shape[:2]) * math.prod(tensor.shape[2:])
         limit = torch.tensor(gain * math.sqrt(6 / fans), dtype=torch.float32).item()
         return tensor.uniform_(-limit, limit, generator=generator)
