@@ -71,11 +71,11 @@ def test_mse_is_the_mean_of_squares(
         tracked = [rounding.array(array.numbers(target.dtype)) for array in pair]
         residual, n = tracked[0] - tracked[1], float(x.numel())
         loss = F.mse_loss(x, t)
-        check("mse", "loss", target, loss, rounding.stored((residual * residual).sum() / n))
+        check("mse_loss", "loss", target, loss, rounding.stored((residual * residual).sum() / n))
         loss.backward()
-        check("mse", "grad_input", target, x.grad, rounding.stored(2 / n * residual))
+        check("mse_loss", "grad_input", target, x.grad, rounding.stored(2 / n * residual))
         absolute = np.where(residual <= 0, -residual, residual).sum() / n
-        check("l1", "loss", target, F.l1_loss(x, t), rounding.stored(absolute))
+        check("l1_loss", "loss", target, F.l1_loss(x, t), rounding.stored(absolute))
     prediction, truth = torch.tensor([2.5, 0.2, 1.8]), torch.tensor([3.0, 0.0, 2.0])
     mse, mae = F.mse_loss(prediction, truth).item(), F.l1_loss(prediction, truth).item()
     claim.shows(f"errors 0.5, 0.2, 0.2: MSE {mse:.3g}, MAE {mae:.3g}")
