@@ -48,7 +48,7 @@ def nan_lost_in_place(sound: Function) -> Function:
     return lambda x: sound(x.masked_fill_(x.isnan(), 0.0))
 
 
-@fault("threshold", "output", required=True)
+@fault("threshold", "(output|grad_input)", required=True)
 def threshold_passes_itself(sound: Function) -> Function:
     """What equals the threshold is kept."""
 
