@@ -14,7 +14,7 @@ from difflib import get_close_matches
 
 from tests.meta.faults.catalogue import CONTROL, FAULTS, Fault
 from tests.meta.faults.runs import Run, Runs, open_runs
-from tests.meta.test_faults import EVERYTHING, FILES
+from tests.meta.test_faults import EVERYTHING, files
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,11 @@ def main() -> int:
         parser.error(f"{unknown[0]}: no such fault; did you mean {near}?")
     faults = [FAULTS[name] for name in options.names] or [CONTROL, *FAULTS.values()]
     with open_runs() as runs:
-        started = {
-            start(runs, fault, FILES.get(fault.component, EVERYTHING), options): fault
-            for fault in faults
-        }
+        started = {start(runs, fault, files(fault.component), options): fault for fault in faults}
         verdicts = []
         for future in progress(as_completed(started), len(started)):
             fault, run = started[future], future.result()
-            if not run.exit_code and fault.component in FILES:
+            if not run.exit_code and fault is not CONTROL:
                 run = start(runs, fault, EVERYTHING, options).result()
             verdicts.append(judged(fault, run))
     print("\n".join(table(sorted(verdicts, key=lambda v: faults.index(v.fault)))))
@@ -57,9 +54,9 @@ def main() -> int:
     return 1 if any(v.survives or (v.fault is CONTROL and v.found_by) for v in verdicts) else 0
 
 
-def start(runs: Runs, fault: Fault, files: list[str], options: argparse.Namespace) -> "Future[Run]":
+def start(runs: Runs, fault: Fault, where: list[str], options: argparse.Namespace) -> "Future[Run]":
     return runs.start(
-        *files,
+        *where,
         *("-p", "tests.meta.faults.plugin", "--fault", fault.name, "--dtype", fault.dtype, "-x"),
         *("--hypothesis-seed", str(options.seed), "--hypothesis-profile", options.profile),
     )
