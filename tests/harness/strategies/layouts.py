@@ -71,8 +71,6 @@ LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     )
 }
 
-layouts = st.sampled_from(tuple(LAYOUTS))
-
 
 @cache
 def layouts_of(dims: int) -> st.SearchStrategy[str]:
