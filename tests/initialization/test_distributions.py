@@ -10,15 +10,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packaging.version import Version
 from torch.nn import init
 
 from reference.distributions import normal_cdf, trunc_normal_cdf, uniform_cdf
+from tests.harness.deviations import TORCH
 from tests.harness.formats import FORMATS, Format
 from tests.harness.targets import Target, Targets
 from tests.initialization.draws import Empty, empties, seeds
 from tests.initialization.fit import FALSE_ALARM, Distribution, check_fit
 
 NUMBERS = 2**14
+UP_TO_2_11 = Version("2.12") > TORCH
 few = settings(max_examples=max(10, settings().max_examples // 5))
 
 ends = st.sampled_from(
@@ -67,11 +70,12 @@ def test_uniform_numbers_are_spread_evenly(
 
 
 def includes_the_end(target: Target) -> bool:
-    """See https://github.com/pytorch/pytorch/issues/96947.
+    """See https://github.com/pytorch/pytorch/issues/96947 and `uniform-includes-its-end`.
 
     Elsewhere a number that rounds to the end becomes the start: `moved`, of the last half ulp.
     """
-    return target.device.startswith("cuda") and FORMATS[target.dtype].precision < 24
+    half = FORMATS[target.dtype].precision < 24
+    return (half and target.device.startswith("cuda")) or UP_TO_2_11
 
 
 def spacing_of_a_sum(fmt: Format, mean: float, x: np.ndarray) -> np.ndarray:
@@ -160,7 +164,7 @@ def test_truncated_normal_numbers_stay_between_their_ends(
         # The distance to the mean is rounded, too, divided and squared.
         reach = max(abs(a), abs(b), abs(a - mean), abs(b - mean))
         spacing = 2 * float(fmt.ulp(np.array(reach)))
-        if never_comes_back(case, fmt) or a >= b:
+        if never_comes_back(case, fmt) or has_few_quantiles(case, fmt) or a >= b:
             continue
         least, most = (float(fmt.round(np.array(x))) for x in (a, b))
         expected = Distribution(
@@ -199,6 +203,14 @@ def never_comes_back(case: Truncated, fmt: Format) -> bool:
     ulp = float(fmt.ulp(np.array(max(abs(case.a), abs(case.b)))))
     away = max(1.0, abs(case.a - case.mean) / case.std, abs(case.b - case.mean) / case.std)
     return case.proposes and ulp * away > 2 * case.std
+
+
+def has_few_quantiles(case: Truncated, fmt: Format) -> bool:
+    """Up to 2.11 torch draws a quantile in the dtype, and looks up which number has it.
+
+    The farthest of them are lost: `half-type-trunc-normal-jumps-to-its-bounds` of the ledger.
+    """
+    return UP_TO_2_11 and case.mass * 2.0**fmt.precision < 2**12
 
 
 @settings(max_examples=max(5, settings().max_examples // 10))

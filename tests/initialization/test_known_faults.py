@@ -17,8 +17,10 @@ from typing import Any
 
 import pytest
 import torch
+from packaging.version import Version
 from torch.nn import init
 
+from tests.harness.deviations import TORCH
 from tests.harness.targets import Targets
 
 
@@ -74,6 +76,7 @@ def seconds(limit: float) -> Iterator[None]:
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no such timer")
+@pytest.mark.skipif(Version("2.12") > TORCH, reason="up to 2.11 it does not accept, but clamps")
 @wrong("trunc_normal_ accepts none of the few numbers between the ends, and goes on for ever")
 def test_a_range_of_few_numbers_is_filled():
     """From 10 to 11 std above 10^6, where float32 holds multiples of 1/16: 1/8, at 12.5 std.

@@ -1,4 +1,4 @@
-"""How far from the mean normal numbers lie in half types: as far as they should, and no further."""
+"""The outermost of many numbers: as far out as they should be, and no further."""
 
 import pytest
 import torch
@@ -38,3 +38,12 @@ def test_truncated_normal_numbers_are_not_too_far_from_the_mean(
         init.trunc_normal_(x, std=std, generator=torch.Generator(target.device).manual_seed(0))
         too_far = x.abs().max() > TOO_FAR * std
         exactly("trunc_normal_", "too far from the mean", target, too_far.to(x.dtype), 0.0)
+
+
+def test_uniform_numbers_stay_below_their_end(targets: Targets) -> None:
+    """`uniform-includes-its-end`, up to 2.11; in float64 it would take 2^43 numbers to see."""
+    for _, paths in targets.by_dtype("functional"):
+        for target in (t for t in paths if t.dtype != "float64" and t.device == "cpu"):
+            generator = torch.Generator().manual_seed(0)
+            x = torch.empty(COUNT, dtype=target.torch_dtype).uniform_(128, 129, generator=generator)
+            exactly("uniform_", "at the end", target, (x == 129).any().to(x.dtype), 0.0)
