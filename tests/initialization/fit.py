@@ -6,7 +6,8 @@ at most 2 exp(-2 n d^2), for any n. What is stored is up to `spacing` away from 
 the share of stored numbers at most x lies between F(x - spacing) - d and F(x + spacing) + d.
 
 Besides, no number is where none should be: where F, or 1 - F, is below the chance that is allowed
-for a false alarm, divided by n.
+for a false alarm, divided by n. And the outermost numbers are as far out as they should be: that
+none of n falls into a tail of probability p has the chance (1 - p)^n, below exp(-n p).
 """
 
 import math
@@ -56,14 +57,14 @@ def check_fit(
     if not (expected.least <= x[0] and x[-1] <= expected.most):
         ends = f"{expected.least} to {expected.most}"
         deviates(component, "numbers", target, f"reach from {x[0]} to {x[-1]}, not only {ends}")
-    if not elsewhere:
-        for tail, at in (
-            (expected.cdf, x[:1] + spacing(x[:1])),
-            (expected.survival, x[-1:] - spacing(x[-1:])),
-        ):
-            if tail(at)[0] < FALSE_ALARM / n:
-                what = f"reach to {x[0]} or {x[-1]}, which chance does not allow"
-                deviates(component, "numbers", target, what)
+    tails = (expected.cdf, x[:1], spacing(x[:1])), (expected.survival, x[-1:], -spacing(x[-1:]))
+    for tail, outermost, inwards in tails:
+        if not elsewhere and tail(outermost + inwards)[0] < FALSE_ALARM / n:
+            what = f"reach to {outermost[0]}, which chance does not allow"
+            deviates(component, "numbers", target, what)
+        if tail(outermost - inwards)[0] * n * (1 - elsewhere) > math.log(2 / FALSE_ALARM):
+            what = f"reach to {outermost[0]} only, which chance does not allow"
+            deviates(component, "numbers", target, what)
     i = np.unique(np.concatenate([np.arange(0, n, 1 + n // 512), [n - 1]]))
     at, doubt = x[i], spacing(x[i])
     too_many = np.searchsorted(x, at, "right") / n - expected.cdf(at + doubt)

@@ -16,7 +16,10 @@ from torch.nn import init
 from reference.distributions import normal_cdf, trunc_normal_cdf, uniform_cdf
 from tests.harness.deviations import TORCH
 from tests.harness.formats import FORMATS, Format
+from tests.harness.rounded import Rounded
+from tests.harness.rounding import Rounding
 from tests.harness.targets import Target, Targets
+from tests.harness.verdict import check
 from tests.initialization.draws import Empty, empties, seeds
 from tests.initialization.fit import FALSE_ALARM, Distribution, check_fit
 
@@ -102,6 +105,23 @@ def test_normal_numbers_have_their_mean_and_spread(
                 "normal", target, lambda t, g: init.normal_(t, mean, std, g), NUMBERS
             )
             check_fit("normal", target, numbers, expected, partial(spacing_of_a_sum, fmt, mean))
+
+
+@few
+@given(empty=empties(), mean=means, std=stds | st.just(0.0))
+def test_normal_numbers_are_standard_ones_scaled_and_shifted(
+    targets: Targets, empty: Empty, mean: float, std: float
+) -> None:
+    """From the same seed. Standard numbers are rounded when they are stored, and these are not."""
+    for dtype, paths in targets.by_dtype("functional"):
+        rounding = Rounding.kernel(dtype)
+        for target in paths:
+            standard = empty.filled("normal", target, lambda t, g: init.normal_(t, generator=g))
+            numbers = empty.filled("normal", target, lambda t, g: init.normal_(t, mean, std, g))
+            rounded = FORMATS[dtype].half_ulp(np.abs(standard))
+            expected = rounding.stored(Rounded(rounding, standard, rounded) * std + mean)
+            got = torch.from_numpy(numbers).to(target.device, target.torch_dtype)
+            check("normal", "scaled and shifted", target, got, expected)
 
 
 @dataclass(frozen=True)
@@ -238,6 +258,26 @@ def test_numbers_are_independent(targets: Targets, seed: int, name: str) -> None
                 allowed = math.sqrt(math.log(2 / FALSE_ALARM) / (2 * alike.size)) + 2.0**-15
                 share = alike.mean()
                 assert abs(share - 0.5) <= allowed, f"{name} on {target}: {what} alike {share:.3f}"
+
+
+@settings(max_examples=2)
+@given(seed=seeds)
+def test_standard_normal_numbers_have_mean_0_and_variance_1(targets: Targets, seed: int) -> None:
+    """More closely than their distribution tells.
+
+    Of n squares, by Laurent and Massart, the mean is further than 2 sqrt(x/n) + 2x/n from 1 with
+    probability at most 2 exp(-x); and the mean of n numbers is normal, of variance 1/n.
+    """
+    n = 2**18
+    x = math.log(2 / FALSE_ALARM)
+    allowed = 2 * math.sqrt(x / n) + 2 * x / n
+    for dtype, paths in targets.by_dtype("functional"):
+        for target in paths:
+            empty = Empty((n,), "contiguous", seed)
+            numbers = empty.filled("normal", target, lambda t, g: init.normal_(t, generator=g))
+            rounded = 3 * FORMATS[dtype].unit  # of a square, and of its root
+            assert abs((numbers**2).mean() - 1) <= allowed + rounded, target
+            assert abs(numbers.mean()) <= math.sqrt(2 * x / n) + rounded, target
 
 
 REFUSED = {

@@ -42,18 +42,32 @@ def end_included(sound: Function) -> Function:
 @fault("normal", "numbers", elements=4096, required=True)
 def variance_taken_for_the_spread(sound: Function) -> Function:
     """The square of std is its place."""
-    return lambda tensor, mean, std, g: sound(tensor, mean, std**2, g)
+    return lambda tensor, mean=0.0, std=1.0, generator=None: sound(tensor, mean, std**2, generator)
 
 
 @fault("normal", "numbers", elements=4096)
 def strays_twelve_std_away(sound: Function) -> Function:
     """A corner of the tails: one number in a hundred is further out than chance allows."""
 
-    def normal(tensor: Tensor, mean: float, std: float, g: Any) -> Tensor:
-        sound(tensor, mean, std, g)
-        share = torch.empty_like(tensor).uniform_(generator=g)
+    def normal(
+        tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None
+    ) -> Tensor:
+        sound(tensor, mean, std, generator)
+        share = torch.empty_like(tensor).uniform_(generator=generator)
         tensor[share > 0.99] = mean + 12 * std
         return tensor
+
+    return normal
+
+
+@fault("normal", "scaled and shifted", elements=4096, dtype="float64")
+def spread_of_single_precision(sound: Function) -> Function:
+    """A corner of float64: the spread is rounded to float32."""
+
+    def normal(
+        tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None
+    ) -> Tensor:
+        return sound(tensor, mean, torch.tensor(std, dtype=torch.float32).item(), generator)
 
     return normal
 
