@@ -21,8 +21,9 @@ from tests.harness.targets import Target
 from tests.harness.verdict import deviates
 
 FALSE_ALARM = 1e-15
-"""Of one fit. A run has fewer than a million (thorough: 3000 examples, four dtypes, less than 80
-fits each, on each device), so that it raises a false alarm with a probability below 1e-9."""
+"""Of each of a fit's six bounds: the distribution, the strays, and two of each tail. Even in the
+profile `thorough` there are fewer than ten thousand fits on a device, so that a run raises a false
+alarm with a probability below 1e-9."""
 
 
 @dataclass(frozen=True)
