@@ -28,7 +28,8 @@ def accumulate(life: "Life", event: Step, moment: Moment) -> Given:
             param.grad = None
             continue
         grad = member.tensor(numbers[member.target.dtype], member.grad_layout)
-        if event.zero_grad == "to zeros" and param.grad is not None:
+        joined = life.history.group_of[member.i] < moment.joined  # only then are there zeros
+        if event.zero_grad == "to zeros" and param.grad is not None and joined:
             param.grad += grad
         else:
             param.grad = grad
