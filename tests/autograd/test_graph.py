@@ -76,7 +76,7 @@ def watch_reference(value: Tensor) -> Tensor | None:
 
 
 @given(program=programs())
-@settings(max_examples=3 * settings().max_examples)  # a program has many parts, and costs little
+@settings(max_examples=2 * settings().max_examples)  # a program has many parts, and costs little
 def test_programs_have_the_values_gradients_and_errors_of_the_reference(
     targets: Targets, program: Program
 ) -> None:
