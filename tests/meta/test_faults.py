@@ -36,7 +36,8 @@ for file, parts in SETTERS.items():
 GRAPH = ("graph", "graph retain_grad", "graph detach", "graph in place", "graph hook")
 FILES |= {part: ["tests/autograd/test_graph.py"] for part in GRAPH}
 MODULES = {
-    "calls": ("zero_grad", "hook", "train"),
+    "hooks": ("hook",),
+    "whole_trees": ("zero_grad", "train"),
     "saving": ("state_dict",),
     "trees": ("append", "deepcopy", "to", "load"),
 }
