@@ -41,5 +41,5 @@ def test_more_rows_are_counted_than_the_largest_number(
     scores = torch.full(shape, -1.0, dtype=torch.float16, requires_grad=True)
     loss = F.nll_loss(scores, torch.zeros(shape[:1] + shape[2:], dtype=torch.int64))
     (grad,) = torch.autograd.grad(loss, scores)
-    exactly("mean of losses", "loss of many rows", target, loss, 1.0)
-    exactly("mean of losses", "grad_input of many rows", target, grad.flatten()[:1], [-1 / 65536])
+    exactly("mean of losses", "loss, many rows", target, loss, 1.0)
+    exactly("mean of losses", "grad_input, many rows", target, grad.flatten()[:1], [-1 / 65536])

@@ -105,7 +105,7 @@ def compare_one(life: Life, name: str, members: list[int], state: State) -> None
     first = life.members[members[0]]
     output = name
     if first.is_complex:
-        output = f"{name} (complex)"
+        output = f"complex {name}"
         # A product with a complex number spreads an infinity or NaN over both of its parts.
         pairs = state["finite"][elements].reshape(-1, 2).all(axis=1)
         wanted, got = only(wanted, got, pairs.repeat(2))
