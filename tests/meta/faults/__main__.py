@@ -41,24 +41,30 @@ def main() -> int:
         near = ", ".join(get_close_matches(unknown[0], FAULTS)) or "a fault of the catalogue"
         parser.error(f"{unknown[0]}: no such fault; did you mean {near}?")
     faults = [FAULTS[name] for name in options.names] or [CONTROL, *FAULTS.values()]
+    verdicts: dict[Fault, Verdict] = {}
+    left = faults
     with open_runs() as runs:
-        started = {start(runs, fault, files(fault.component), options): fault for fault in faults}
-        verdicts = []
-        for future in progress(as_completed(started), len(started)):
-            fault, run = started[future], future.result()
-            if not run.exit_code and fault is not CONTROL:
-                run = start(runs, fault, EVERYTHING, options).result()
-            verdicts.append(judged(fault, run))
-    print("\n".join(table(sorted(verdicts, key=lambda v: faults.index(v.fault)))))
+        for where in (files, lambda component: EVERYTHING):
+            started = {start(runs, fault, where(fault.component), options): fault for fault in left}
+            for future in progress(as_completed(started), len(started)):
+                verdicts[started[future]] = judged(started[future], future.result())
+            left = [fault for fault in left if verdicts[fault].survives]
+    print("\n".join(table([verdicts[fault] for fault in faults])))
     print(f"--seed {options.seed} --profile {options.profile}")
-    return 1 if any(v.survives or (v.fault is CONTROL and v.found_by) for v in verdicts) else 0
+    wolf = CONTROL in verdicts and verdicts[CONTROL].found_by
+    return 1 if wolf or any(v.survives for v in verdicts.values()) else 0
 
 
 def start(runs: Runs, fault: Fault, where: list[str], options: argparse.Namespace) -> "Future[Run]":
     return runs.start(
         *where,
         *("-p", "tests.meta.faults.plugin", "--fault", fault.name, "--dtype", fault.dtype, "-x"),
-        *("--hypothesis-seed", str(options.seed), "--hypothesis-profile", options.profile),
+        *(
+            "--hypothesis-seed",
+            str(options.seed),
+            "--hypothesis-profile",
+            f"{options.profile}-unshrunk",
+        ),
     )
 
 

@@ -6,8 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
 
+from tests.harness.profiles import EXAMPLES
 from tests.meta.faults.catalogue import CONTROL, FAULTS
+
+for name in EXAMPLES:  # where it matters whether a fault is found, and not how small
+    settings.register_profile(
+        f"{name}-unshrunk", settings.get_profile(name), phases=[Phase.explicit, Phase.generate]
+    )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
