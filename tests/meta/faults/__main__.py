@@ -79,7 +79,7 @@ def progress(futures: Iterator["Future[Run]"], total: int) -> Iterator["Future[R
 def judged(fault: Fault, run: Run) -> Verdict:
     failed = re.search(r"^(?:FAILED|ERROR) [^\s\[]*?(\w+)(?:\[| - |$)", run.output, re.MULTILINE)
     told = re.search(r"^found in example (\d+), after ([\d.]+) s", run.output, re.MULTILINE)
-    examples, seconds = told.groups() if told else ("", 0)
+    examples, seconds = told.groups() if told and run.exit_code else ("", 0)
     return Verdict(fault, failed[1] if failed and run.exit_code else "", examples, float(seconds))
 
 
