@@ -20,7 +20,6 @@ device that records graphs: on CUDA it has not been run yet.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -33,14 +32,6 @@ HALF = ("bfloat16", "float16")
 TWICE = replace(FLOAT32, times=2.0)
 TENSORS = Rounding(TWICE, TWICE, TWICE)
 """Of the step count and the corrections, each rounding doubled for the products above."""
-
-
-@cache
-def op_by_op(dtype: str) -> Rounding:
-    """Each operation is a kernel of its own, but for those that copy, and so round nothing."""
-    rounding = Rounding.op_by_op(dtype)
-    stores = tuple(f for f in rounding.stores if f not in {np.maximum, np.where})
-    return replace(rounding, stores=stores) if rounding.stores else rounding
 
 
 @dataclass(frozen=True)
@@ -70,7 +61,7 @@ class Path:
 
     def model(self, dtype: str, adam: bool, decoupled: bool) -> Model:
         """Only Adam counts its steps, and only a decoupled decay has a product of its own."""
-        rounding = Rounding.kernel(dtype) if self.stores_once else op_by_op(dtype)
+        rounding = Rounding.kernel(dtype) if self.stores_once else Rounding.op_by_op(dtype)
         return Model(
             dtype, rounding, self.counts_in_tensors and adam, self.stores_once and decoupled
         )
