@@ -31,16 +31,19 @@ def exp(a: Rounded) -> Rounded:
 
 @rule(np.log)
 def log(a: Rounded) -> Rounded:
-    relative = a.bound / a.value
-    error = np.where(relative < 1, -np.log1p(-np.minimum(relative, 1)), np.inf)
-    return elementary(a, np.log(a.value), error, trivial=a.value == 1)
+    return logarithm(a, a.value, np.log(a.value))
 
 
 @rule(np.log1p)
 def log1p(a: Rounded) -> Rounded:
-    relative = a.bound / (1 + a.value)
+    return logarithm(a, 1 + a.value, np.log1p(a.value))
+
+
+def logarithm(a: Rounded, x: Array, value: Array) -> Rounded:
+    """Of x, which is off by as much as a."""
+    relative = a.bound / x
     error = np.where(relative < 1, -np.log1p(-np.minimum(relative, 1)), np.inf)
-    return elementary(a, np.log1p(a.value), error, trivial=a.value == 0)
+    return elementary(a, value, error, trivial=value == 0)
 
 
 def elementary(a: Rounded, value: Array, error: Array, trivial: Array) -> Rounded:
