@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from tests.meta.faults.catalogue import CONTROL, FAULTS, Fault
+from tests.meta.faults.files import EVERYTHING, files
 from tests.meta.faults.runs import Run, Runs, open_runs
-from tests.meta.test_faults import EVERYTHING, files
 
 
 @dataclass(frozen=True)

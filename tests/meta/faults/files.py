@@ -1,0 +1,49 @@
+"""Where the faults of a component must be found."""
+
+from tests.meta.faults.runs import REPOSITORY
+
+FILES = {
+    "relu in place": ["tests/layers/test_relu.py"],
+    "threshold": ["tests/layers/test_relu.py"],
+    "batch_norm module": ["tests/layers/test_batch_norm_history.py"],
+    "dropout": ["tests/layers/test_dropout.py", "tests/layers/test_dropout_masks.py"],
+    "dropout2d": ["tests/layers/test_dropout.py"],
+    "adamw": ["tests/optimizers/test_adam.py", "-k", "adamw"],
+}
+NORM = ("clip_grad_norm", "clip_grads_with_norm", "get_total_norm")
+FILES |= {part: ["tests/clipping/test_clip_grad_norm.py"] for part in NORM}
+SETTERS = {
+    "distributions": ("uniform", "normal", "trunc_normal"),
+    "xavier_kaiming": ("xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal"),
+    "constants": ("constant", "eye", "dirac"),
+    "defaults": ("Linear defaults", "BatchNorm defaults"),
+}
+for file, parts in SETTERS.items():
+    FILES |= {part: [f"tests/initialization/test_{file}.py"] for part in parts}
+GRAPH = ("graph", "graph retain_grad", "graph detach", "graph in place", "graph hook")
+FILES |= {part: ["tests/autograd/test_graph.py"] for part in GRAPH}
+MODULES = {
+    "hooks": ("hook",),
+    "whole_trees": ("zero_grad", "train"),
+    "saving": ("state_dict",),
+    "trees": ("append", "deepcopy", "to", "load"),
+}
+for file, parts in MODULES.items():
+    FILES |= {f"modules {part}": [f"tests/modules/test_{file}.py"] for part in parts}
+FOLDERS = (
+    "clipping",
+    "initialization",
+    "layers",
+    "losses",
+    "modules",
+    "optimizers",
+    "second_order",
+)
+EVERYTHING = [f"tests/{folder}" for folder in FOLDERS]
+
+
+def files(component: str) -> list[str]:
+    """Where its faults must be found: the files of its name, but for those of `FILES`."""
+    named = [f"{folder}/test_{component}.py" for folder in EVERYTHING]
+    there = [name for name in named if (REPOSITORY / name).is_file()]
+    return FILES.get(component) or there or EVERYTHING
