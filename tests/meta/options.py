@@ -11,6 +11,27 @@ EXAMPLES = 500
 LEAST = EXAMPLES // 100  # one in a hundred
 
 
+def drawn(strategy: st.SearchStrategy[Any], count: int = EXAMPLES) -> list[Any]:
+    """So many examples, the same in every run."""
+    examples: list[Any] = []
+
+    @settings(
+        max_examples=count,
+        backend="independent",
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(strategy)
+    def collect(example: Any) -> None:
+        examples.append(example)
+
+    collect()
+    return examples
+
+
 def assert_all_are_drawn(
     strategy: st.SearchStrategy[Any],
     options: Callable[[Any], dict[str, set[Any]]],
@@ -25,19 +46,9 @@ def assert_all_are_drawn(
     """
     seen: dict[str, Counter[Any]] = defaultdict(Counter)
 
-    @settings(
-        max_examples=EXAMPLES,
-        phases=[Phase.generate],
-        database=None,
-        derandomize=True,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
-    @given(case=strategy)
-    def draw(case: Any) -> None:
+    for case in drawn(strategy):
         for option, occurring in options(case).items():
             seen[option].update(occurring)
-
-    draw()
     for option, counts in seen.items():
         assert len(counts) == values.get(option, 2), f"{option}: {counts}"
         assert min(counts.values()) >= LEAST, f"{option}: {counts} of {EXAMPLES}"

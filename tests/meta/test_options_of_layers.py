@@ -33,16 +33,23 @@ def options_of_linear(case: LinearCase) -> dict[str, set[Any]]:
     }
 
 
-def options_of_relu(case: ReluCase) -> dict[str, set[Any]]:
-    threshold, value = case.bend
+def options_of_arrays(case: ReluCase | SoftplusCase) -> dict[str, set[Any]]:
+    """What functions of single elements have in common."""
     return {
-        "form": {case.form},
         "dimensions": {len(case.input.shape)},
         "empty": {0 in case.input.shape},
         "family": {case.input.values.family},
         "layout of input": {case.input.layout},
         "layout of grad_output": {case.grad_output.layout},
         "special value": {kind for _, kind in case.input.values.specials} or {"none"},
+    }
+
+
+def options_of_relu(case: ReluCase) -> dict[str, set[Any]]:
+    threshold, value = case.bend
+    return {
+        "form": {case.form},
+        **options_of_arrays(case),
         "special value comes back": {kind for _, kind in case.grad_output.values.specials}
         or {"none"},
         "threshold": {threshold},
@@ -54,13 +61,17 @@ def options_of_softplus(case: SoftplusCase) -> dict[str, set[Any]]:
     return {
         "beta": {case.beta},
         "threshold": {case.threshold},
-        "dimensions": {len(case.input.shape)},
-        "empty": {0 in case.input.shape},
-        "family": {case.input.values.family},
-        "layout of input": {case.input.layout},
-        "layout of grad_output": {case.grad_output.layout},
-        "special value": {kind for _, kind in case.input.values.specials} or {"none"},
+        **options_of_arrays(case),
     }
+
+
+OF_ARRAYS = {
+    "dimensions": 6,
+    "family": FAMILIES,
+    "layout of input": len(LAYOUTS),
+    "layout of grad_output": len(LAYOUTS),
+    "special value": 8,
+}
 
 
 def test_every_option_of_linear_is_drawn() -> None:
@@ -79,11 +90,7 @@ def test_every_option_of_linear_is_drawn() -> None:
 def test_every_option_of_relu_is_drawn() -> None:
     values = {
         "form": len(FORMS),
-        "dimensions": 6,
-        "family": FAMILIES,
-        "layout of input": len(LAYOUTS),
-        "layout of grad_output": len(LAYOUTS),
-        "special value": 8,
+        **OF_ARRAYS,
         "special value comes back": 8,
         "threshold": 5,
         "value": 5,
@@ -95,10 +102,6 @@ def test_every_option_of_softplus_is_drawn() -> None:
     values = {
         "beta": 5,
         "threshold": 5,
-        "dimensions": 6,
-        "family": FAMILIES,
-        "layout of input": len(LAYOUTS),
-        "layout of grad_output": len(LAYOUTS),
-        "special value": 8,
+        **OF_ARRAYS,
     }
     assert_all_are_drawn(softplus_cases(), options_of_softplus, values)

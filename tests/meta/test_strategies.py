@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 
 from tests.harness.formats import FORMATS
@@ -19,30 +19,10 @@ from tests.harness.strategies.values import FAMILIES, families
 from tests.harness.targets import Target
 from tests.layers.test_linear import LinearCase, linear_cases
 from tests.layers.test_relu import ReluCase, relu_cases
+from tests.meta.options import drawn
 
 CPU = Target("cpu", "float32", "functional")
 matrices = st.tuples(sides(17), sides(17)).flatmap(lambda shape: arrays(shape, "uniform"))
-
-
-def drawn(strategy: st.SearchStrategy[Any], count: int = 500) -> list[Any]:
-    """So many examples, the same in every run."""
-    examples: list[Any] = []
-
-    @settings(
-        max_examples=count,
-        backend="independent",
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(strategy)
-    def collect(example: Any) -> None:
-        examples.append(example)
-
-    collect()
-    return examples
 
 
 def share(examples: list[Any], predicate: Callable[[Any], bool]) -> float:
