@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-FOLDERS = ("layers", "losses", "clipping", "second_order", "optimizers")
+from tests.meta.verified import DRAWN
+
 INPUTS = {"general": "uniform", "exact": "integers"}  # the family that stands for all others
 TOLERANCES = {"allclose": (1e-5, 1e-8), "assert_close": (1.3e-6, 1e-5)}
 """rtol and atol, torch's defaults for float32: measured here beside the bound, never relied on."""
@@ -139,7 +140,7 @@ def run(inputs: str, options: list[str]) -> dict[Row, list[dict[str, float]]]:
         words = ["-m", "pytest", "-q", "-p", "tests.meta.sensitivity", "-p", "no:cacheprovider"]
         words += ["--inputs", inputs, "--found", str(found), "--dtype", "float32"]
         words += ["-m", "not claim", "-k", "not known_faults", "--hypothesis-seed", "1"]
-        words += options or [f"tests/{folder}" for folder in FOLDERS]
+        words += options or DRAWN
         done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
         if done.returncode not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
             sys.exit(done.stdout + done.stderr)

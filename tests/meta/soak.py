@@ -19,11 +19,8 @@ from typing import Any
 
 from tests.harness.record import Record, Tally
 from tests.harness.report.terminal import closing, matrix
+from tests.meta.verified import DRAWN
 
-FOLDERS = (
-    *("autograd", "clipping", "initialization", "layers", "losses", "modules", "optimizers"),
-    *("second_order", "tensors"),
-)
 THREADS = (1, 2, 4)
 TENTHS = "▁▂▃▄▅▆▇█"
 COUNTED = tuple(field.name for field in fields(Tally) if field.name != "test")
@@ -42,7 +39,7 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
 
 def one_round(seed: int, threads: int, others: list[str]) -> dict[str, Any]:
     """One run of pytest; its report."""
-    chosen = [] if any(Path(x).exists() for x in others) else [f"tests/{x}" for x in FOLDERS]
+    chosen = [] if any(Path(x).exists() for x in others) else DRAWN
     with tempfile.TemporaryDirectory() as folder:
         run = subprocess.run(
             [

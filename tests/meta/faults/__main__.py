@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from tests.meta.faults.catalogue import CONTROL, FAULTS, Fault
-from tests.meta.faults.files import EVERYTHING, files
+from tests.meta.faults.files import files
 from tests.meta.faults.runs import Run, Runs, open_runs
+from tests.meta.verified import DRAWN
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def main() -> int:
     verdicts: dict[Fault, Verdict] = {}
     left = faults
     with open_runs() as runs:
-        for where in (files, lambda component: EVERYTHING):
+        for where in (files, lambda component: DRAWN):
             started = {start(runs, fault, where(fault.component), options): fault for fault in left}
             for future in progress(as_completed(started), len(started)):
                 verdicts[started[future]] = judged(started[future], future.result())

@@ -1,6 +1,7 @@
 """Where the faults of a component must be found."""
 
 from tests.meta.faults.runs import REPOSITORY
+from tests.meta.verified import DRAWN
 
 FILES = {
     "relu in place": ["tests/layers/test_relu.py"],
@@ -30,20 +31,10 @@ MODULES = {
 }
 for file, parts in MODULES.items():
     FILES |= {f"modules {part}": [f"tests/modules/test_{file}.py"] for part in parts}
-FOLDERS = (
-    "clipping",
-    "initialization",
-    "layers",
-    "losses",
-    "modules",
-    "optimizers",
-    "second_order",
-)
-EVERYTHING = [f"tests/{folder}" for folder in FOLDERS]
 
 
 def files(component: str) -> list[str]:
     """Where its faults must be found: the files of its name, but for those of `FILES`."""
-    named = [f"{folder}/test_{component}.py" for folder in EVERYTHING]
+    named = [f"{folder}/test_{component}.py" for folder in DRAWN]
     there = [name for name in named if (REPOSITORY / name).is_file()]
-    return FILES.get(component) or there or EVERYTHING
+    return FILES.get(component) or there or DRAWN
