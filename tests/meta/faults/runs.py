@@ -1,4 +1,4 @@
-"""Whole runs of pytest, each in a process of its own, and quickly.
+"""Whole runs of pytest, and of scripts, each in a process of its own, and quickly.
 
 Importing torch takes longer than most of these runs. So one server process imports it, once, and
 forks a fresh process for each run; where the system cannot fork, each run imports it again.
@@ -6,9 +6,10 @@ forks a fresh process for each run; where the system cannot fork, each run impor
 
 import multiprocessing
 import os
+import runpy
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ PRELOADED = ["torch", "torch._dynamo", "hypothesis.strategies", "pytest"]
 
 @dataclass(frozen=True)
 class Run:
-    """What a run of pytest came to."""
+    """What a run came to."""
 
     exit_code: int
     output: str  # standard output and error
@@ -39,8 +40,15 @@ class Runs:
         self.pool, self.scratch, self.count = pool, scratch, 0
 
     def start(self, *args: str) -> "Future[Run]":
+        return self.submit(pytest_main, *args)
+
+    def script(self, path: Path) -> "Future[Run]":
+        """A script that does nothing to the world, and ends with an exit status of its own."""
+        return self.submit(script_main, str(path))
+
+    def submit(self, main: Callable[..., int], *args: str) -> "Future[Run]":
         self.count += 1
-        return self.pool.submit(run, args, str(self.scratch / f"run{self.count}"))
+        return self.pool.submit(run, main, args, str(self.scratch / f"run{self.count}"))
 
     def __call__(self, *args: str) -> Run:
         return self.start(*args).result()
@@ -60,8 +68,8 @@ def open_runs() -> Iterator[Runs]:
         pool.shutdown(cancel_futures=True)
 
 
-def run(args: tuple[str, ...], folder: str) -> Run:
-    """Run pytest in this process, which does nothing else before or after."""
+def run(main: Callable[..., int], args: tuple[str, ...], folder: str) -> Run:
+    """Do it in this process, which does nothing else before or after."""
     os.chdir(REPOSITORY)
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = f"{folder}/hypothesis"
     for name in ("CI", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "COLUMNS", "BACKPROOF_MNIST_ROOT"):
@@ -74,13 +82,26 @@ def run(args: tuple[str, ...], folder: str) -> Run:
     sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
-    import pytest
     import torch
 
     torch.set_num_threads(1)
-    # pytest would rewrite the assertions of a plugin, but Hypothesis is there already.
-    quiet = ("-W", "ignore:Module already imported so cannot be rewritten")
-    exit_code = int(pytest.main([*quiet, "-p", "no:cacheprovider", "-q", *args]))
+    exit_code = main(*args)
     sys.stdout.flush()
     sys.stderr.flush()
     return Run(exit_code, output.read_text())
+
+
+def pytest_main(*args: str) -> int:
+    import pytest
+
+    # pytest would rewrite the assertions of a plugin, but Hypothesis is there already.
+    quiet = ("-W", "ignore:Module already imported so cannot be rewritten")
+    return int(pytest.main([*quiet, "-p", "no:cacheprovider", "-q", *args]))
+
+
+def script_main(path: str) -> int:
+    try:
+        runpy.run_path(path, run_name="__main__")
+    except SystemExit as exit_:
+        return int(exit_.code or 0)
+    return 0
