@@ -74,7 +74,7 @@ def environment(devices: tuple[str, ...]) -> dict[str, Any]:
         "devices": {device: described(device) for device in devices},
         "threads": torch.get_num_threads(),
         "float32 matmul precision": torch.get_float32_matmul_precision(),
-        "oneDNN": torch.backends.mkldnn.is_available(),
+        "oneDNN": bool(torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled),
         "oneDNN limited to": os.environ.get("ONEDNN_MAX_CPU_ISA", "all instructions"),
         "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
     }
