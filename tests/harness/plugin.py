@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from tests.harness.deviations import LedgerError, ledger
 from tests.harness.formats import FORMATS
 from tests.harness.preflight import restrict_crashing_kernels
 from tests.harness.record import RECORD, note
-from tests.harness.report.terminal import closing, matrix
+from tests.harness.report.terminal import closing, matrix, properties
 from tests.harness.targets import Targets, missing_device
 
 VACUOUS_LIMIT = 0.5
@@ -95,8 +95,29 @@ def targets(request: pytest.FixtureRequest) -> Targets:
     return request.config.stash[TARGETS]
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    RECORD.test = item.session.items.index(item)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    with RECORD.apart():
+        RECORD.test = item.session.items.index(item)
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Give a test's last report what the test has seen: rows for JUnit, all for other processes.
+
+    Workers of pytest-xdist so hand over each test by itself; one that crashes loses no other.
+    """
+    report = yield
+    if call.when == "teardown":
+        report.user_properties += properties(RECORD)
+        report.record = RECORD.dump()
+    return report
+
+
+def pytest_runtest_logreport(report: Any) -> None:
+    if hasattr(report, "record") and hasattr(report, "node"):  # from a worker
+        RECORD.merge(report.record)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -132,14 +153,7 @@ def outdated() -> Iterator[str]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if hasattr(session.config, "workeroutput"):  # a worker of pytest-xdist: hand the record over
-        session.config.workeroutput["backproof"] = RECORD.dump()
-    elif (any(blind()) or any(outdated())) and session.exitstatus == pytest.ExitCode.OK:
+    if hasattr(session.config, "workerinput"):
+        return
+    if (any(blind()) or any(outdated())) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Take a worker's record over."""
-    if dump := getattr(node, "workeroutput", {}).get("backproof"):  # none from one that crashed
-        RECORD.merge(dump)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -64,8 +66,19 @@ class Record:
             self.note(text)
         for known, (agree, deviate) in dump["ledger"].items():
             self.replayed(known, agree, deviate)
-
         self.curves |= dump["curves"]
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """What comes meanwhile is counted by itself, and added to the rest at the end."""
+        rest = dict(vars(self))
+        vars(self).update(vars(Record()))
+        try:
+            yield
+        finally:
+            own = self.dump()
+            vars(self).update(rest)
+            self.merge(own)
 
     def replayed(self, known: str, agree: int, deviate: int) -> None:
         before = self.ledger.get(known, (0, 0))

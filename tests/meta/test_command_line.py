@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -157,13 +158,22 @@ def test_collecting_only_collects(runs: Runs) -> None:
     assert "verdict matrix" not in run.output
 
 
-def test_the_records_of_parallel_workers_are_merged(runs: Runs) -> None:
+def test_the_records_of_parallel_workers_are_merged(runs: Runs, tmp_path: Path) -> None:
     pytest.importorskip("xdist")
-    arguments = ("tests/layers", "--dtype", "float32", "--hypothesis-profile", "quick")
-    futures = [runs.start(*arguments, *more, "--hypothesis-seed", "1") for more in ([], ["-n2"])]
+    arguments = ["tests/layers", "--dtype", "float32", "--hypothesis-profile", "quick"]
+    arguments += ["--hypothesis-seed", "1", "--junitxml"]
+    futures = [runs.start(*arguments, str(tmp_path / n), "-n", n) for n in ("0", "2")]
     alone, parallel = (future.result() for future in futures)
     assert alone.exit_code == parallel.exit_code == pytest.ExitCode.OK, parallel.output
     assert matrix(parallel) == matrix(alone)  # the order, too, whichever worker was first
     pattern = r"[\d,]+ comparisons of [\d,]+ elements"
     assert re.findall(pattern, parallel.output) == re.findall(pattern, alone.output) != []
     assert parallel.output.count("not verified: CUDA") == 1
+    assert properties(tmp_path / "2") == properties(tmp_path / "0") != []
+
+
+def properties(junit: Path) -> list[tuple[str, str]]:
+    """What JUnit's XML says of each row; Hypothesis adds its statistics."""
+    elements = ElementTree.parse(junit).iter("property")
+    said = sorted((e.attrib["name"], e.attrib["value"]) for e in elements)
+    return [(name, value) for name, value in said if " on cpu (" in name]

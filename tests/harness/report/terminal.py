@@ -59,6 +59,16 @@ def cell(tally: Tally | None) -> str:
     return f"{tried(tally.examples)} {tally.worst_share:6.3f} {ulps(tally.worst_ulp):>5}"
 
 
+def properties(record: Record) -> Iterator[tuple[str, str]]:
+    """A name and a value for each row and dtype, as JUnit XML has them."""
+    for ((device, component, path, output), dtype), tally in record.tallies.items():
+        counts = f"examples={tally.examples} elements={tally.elements}"
+        worst = f"worst_share={tally.worst_share:.4g} worst_ulp={tally.worst_ulp:.4g}"
+        wrong = f"deviations={tally.deviations} known={tally.known}"
+        name = f"{component} on {device} ({path}), {output}, {dtype}"
+        yield name, f"{counts} {worst} {wrong}"
+
+
 def tried(count: int) -> str:
     return str(count) if count < 100_000 else f"{count // 1000}k"
 
