@@ -36,6 +36,16 @@ class Tally:
         self.test = min(self.test, other.test)
 
 
+@dataclass(frozen=True)
+class Benchmark:
+    """How long one thing took, by one side, at one size."""
+
+    group: str
+    side: str
+    size: int
+    seconds: float
+
+
 Row = tuple[str, str, str, str]  # device, component, path, output
 
 
@@ -47,6 +57,7 @@ class Record:
     notes: list[str] = field(default_factory=list)
     ledger: dict[str, tuple[int, int]] = field(default_factory=dict)  # by id: (agree, deviate)
     curves: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # by name and line
+    benchmarks: list[Benchmark] = field(default_factory=list)
     test: float = math.inf  # the number of the test that is running
 
     def tally(self, row: Row, dtype: str) -> Tally:
