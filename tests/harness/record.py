@@ -66,7 +66,8 @@ class Record:
     def dump(self) -> dict[str, Any]:
         """As lists and Python's own numbers, to be sent from a worker process."""
         tallies = [[row, dtype, asdict(t)] for (row, dtype), t in self.tallies.items()]
-        kept = {"notes": self.notes, "ledger": self.ledger, "curves": self.curves}
+        kept: dict[str, Any] = {"notes": self.notes, "ledger": self.ledger, "curves": self.curves}
+        kept["benchmarks"] = [asdict(benchmark) for benchmark in self.benchmarks]
         dump: dict[str, Any] = json.loads(json.dumps({"tallies": tallies} | kept))
         return dump
 
@@ -78,6 +79,7 @@ class Record:
         for known, (agree, deviate) in dump["ledger"].items():
             self.replayed(known, agree, deviate)
         self.curves |= dump["curves"]
+        self.benchmarks += [Benchmark(**benchmark) for benchmark in dump["benchmarks"]]
 
     @contextmanager
     def apart(self) -> Iterator[None]:
