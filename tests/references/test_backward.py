@@ -1,76 +1,46 @@
-"""Every backward pass is the derivative of its forward pass, by the complex step.
-
-f(x + ih) = f(x) + ih f'(x) + O(h^2): with h = 1e-30 the imaginary part over h is the derivative,
-with no subtraction in it, so both sides are right to their own rounding. Each is a sum of fewer
-than 1000 terms here, so with gamma_1000 = 1000 * 2^-53 on either side they agree within
-2000 * 2^-53 times the sum of absolute terms, which is below 100 times the largest number in sight.
-"""
+"""Every backward pass is the derivative of its forward pass, by the complex step (see `proofs`)."""
 
 from collections.abc import Callable
+from importlib import import_module
+from inspect import getmembers, isfunction
+from pkgutil import iter_modules
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+import reference
 from reference import mlp
-from reference.cross_entropy import cross_entropy
-from reference.linear import linear, linear_backward
-from reference.log_softmax import log_softmax, log_softmax_backward
-from reference.nll_loss import nll_loss, nll_loss_backward
-from reference.relu import relu, relu_backward
-
-AGREEMENT = 2000 * 2.0**-53 * 100
-STEP = 1e-30
+from tests.references.backward_cases import CASES, Case
+from tests.references.proofs import agree, complex_step, normals
 
 
-def complex_step(forward: Callable[[np.ndarray], np.ndarray], x: np.ndarray, cotangent: np.ndarray):
-    """The gradient of sum(cotangent * forward(x)) with respect to x, one element at a time."""
-    gradient = np.zeros(x.shape)
-    for index in np.ndindex(x.shape):
-        nudged = x.astype(complex)
-        nudged[index] += 1j * STEP
-        gradient[index] = np.sum(cotangent * forward(nudged).imag) / STEP
-    return gradient
+def test_no_backward_pass_goes_without_its_case():
+    names = {name for _, name, _ in iter_modules(reference.__path__)} - {"__main__"}
+    modules = [import_module(f"reference.{name}") for name in names]
+    found = {f for module in modules for _, f in getmembers(module, isfunction)}
+    assert {f for f in found if "_backward" in f.__name__} == set(CASES)
 
 
-def agree(ours: np.ndarray, derivative: np.ndarray) -> None:
-    scale = 1 + np.abs(derivative).max(initial=0.0)
-    assert np.abs(ours - derivative).max(initial=0.0) <= AGREEMENT * scale
+@pytest.mark.parametrize("backward", CASES, ids=lambda function: function.__name__)
+@given(data=st.data())
+def test_a_backward_pass_is_the_derivative(backward: Callable[..., Any], data: st.DataObject):
+    case: Case = data.draw(CASES[backward])
+    g = data.draw(normals(*np.shape(case.forward(*case.arrays))))
+    grads = case.backward(g)
+    for i, grad in enumerate(grads if isinstance(grads, tuple) else (grads,)):
+
+        def of_one(x: np.ndarray, i: int = i) -> np.ndarray:
+            return case.forward(*case.arrays[:i], x, *case.arrays[i + 1 :])
+
+        agree(grad, complex_step(of_one, case.arrays[i], g))
 
 
 @pytest.fixture(params=range(5))
 def generator(request: pytest.FixtureRequest) -> np.random.Generator:
     return np.random.default_rng(request.param)
-
-
-@pytest.mark.parametrize("batch", [(), (1,), (4,), (2, 3), (0,)])
-def test_linear_backward_is_the_derivative(generator, batch):
-    x, w, b = (generator.standard_normal(s) for s in ((*batch, 5), (3, 5), (3,)))
-    g = generator.standard_normal((*batch, 3))
-    grads = linear_backward(g, x, w)
-    agree(grads[0], complex_step(lambda t: linear(t, w, b), x, g))
-    agree(grads[1], complex_step(lambda t: linear(x, t, b), w, g))
-    agree(grads[2], complex_step(lambda t: linear(x, w, t), b, g))
-
-
-def test_relu_backward_is_the_derivative_away_from_the_kink(generator):
-    x, g = generator.standard_normal(20), generator.standard_normal(20)
-    agree(relu_backward(g, x), complex_step(relu, x, g))
-
-
-def test_log_softmax_and_nll_loss_backward_are_the_derivatives(generator):
-    x, g = 3 * generator.standard_normal((4, 6)), generator.standard_normal((4, 6))
-    target = generator.integers(0, 6, 4)
-    agree(log_softmax_backward(g, log_softmax(x)), complex_step(log_softmax, x, g))
-    g = generator.standard_normal(())
-    derivative = complex_step(lambda t: nll_loss(t, target), x, g)
-    agree(nll_loss_backward(g, x, target), derivative)
-
-
-def test_cross_entropy_has_the_gradient_prediction_minus_truth(generator):
-    x, target = 3 * generator.standard_normal((4, 6)), generator.integers(0, 6, 4)
-    softmax = np.exp(log_softmax(x))
-    derivative = complex_step(lambda t: cross_entropy(t, target), x, np.ones(()))
-    agree((softmax - np.eye(6)[target]) / 4, derivative)
 
 
 def test_the_whole_network_walks_back_to_the_derivative_of_its_loss(generator):

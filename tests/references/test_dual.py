@@ -12,7 +12,7 @@ from reference.log_softmax import log_softmax, log_softmax_backward
 from reference.nll_loss import nll_loss, nll_loss_backward
 from reference.relu import relu
 from tests.harness.dual import RULES, Dual, tangents
-from tests.references.test_backward import STEP, agree, complex_step
+from tests.references.proofs import STEP, agree, complex_step
 
 RULES_OF_TWO = (np.add, np.subtract, np.multiply, np.true_divide, np.matmul)
 RULES_OF_ONE = (np.negative, np.sqrt, np.exp, np.log)

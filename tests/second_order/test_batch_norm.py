@@ -22,7 +22,7 @@ from tests.harness.record import note
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.shapes import sides
 from tests.harness.targets import Targets
-from tests.references.test_backward import agree
+from tests.references.proofs import agree
 from tests.second_order.moving import Moving, moving, tame, verify
 
 # torch's formulas have s^3, s the inverse standard deviation, and are wrong where that leaves the

@@ -15,7 +15,7 @@ from tests.harness.dual import Dual, tangents
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.shapes import sides
 from tests.harness.targets import Targets
-from tests.references.test_backward import agree
+from tests.references.proofs import agree
 from tests.second_order.moving import Moving, moving, tame, verify
 
 

@@ -19,7 +19,7 @@ from tests.harness.rounding import Rounding
 from tests.harness.strategies.shapes import shapes
 from tests.harness.targets import Targets
 from tests.losses.cases import reductions
-from tests.references.test_backward import agree
+from tests.references.proofs import agree
 from tests.second_order.moving import Moving, moving, tame, verify
 
 
