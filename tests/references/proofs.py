@@ -43,7 +43,7 @@ def within(got: Any, exact: Any, roundings: float, terms: Any = None) -> None:
         assert lost <= allowed, f"{float(got)!r} is {lost} off, and may be {allowed}"
 
 
-def exactly(*numbers: float) -> tuple[Exact, ...]:
+def exactly(*numbers: Any) -> tuple[Exact, ...]:
     return tuple(map(Exact, map(float, numbers)))
 
 

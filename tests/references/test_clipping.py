@@ -15,8 +15,8 @@ from reference.clipping import (
     get_total_norm,
     vector_norm,
 )
+from tests.references.proofs import DIGITS, numbers, within
 
-numbers = st.integers(-64, 64).map(lambda n: n / 8)
 vectors = st.lists(numbers, min_size=1, max_size=6)
 U = 2.0**-53
 
@@ -28,14 +28,14 @@ def test_norms_are_the_formula_at_fifty_digits(vector, p):
     So S^(1/p) is off by 16u for the sum and the powers, divided by |p|, and by u |log S| / |p|
     for the exponent. S is at most 6 * 512^3.5 or as small; its logarithm is below 30.
     """
-    got = float(vector_norm(np.array(vector), p))
-    with mpmath.workdps(50):
+    got = vector_norm(np.array(vector), p)
+    with mpmath.workdps(DIGITS):
         sizes = [abs(mpmath.mpf(x)) for x in vector]
         if p < 0 and 0 in sizes:
             exact = mpmath.mpf(0)
         else:
             exact = mpmath.fsum(x**p for x in sizes) ** (1 / mpmath.mpf(p))
-        assert abs(got - exact) <= ((16 + 30) / abs(p) + 2) * U * exact
+        within(got, exact, (16 + 30) / abs(p) + 2)
 
 
 @given(vector=vectors)
@@ -77,16 +77,22 @@ def test_complex_gradients_count_by_their_absolute_value():
     assert abs(clipped[0][0] - (1.5 + 2j)) <= 1e-6  # the 1e-6 beside the norm
 
 
-@given(vector=vectors, max_norm=st.sampled_from((0.125, 1.0, 3.0, 0.0, -1.0)))
-def test_clipping_by_norm_is_the_formula_in_fractions(vector, max_norm):
-    """Four roundings up to the factor, and one of the product."""
-    norm = Exact(sum(map(abs, map(Exact, vector))))
-    factor = min(Exact(1), Exact(max_norm) / (norm + Exact(1, 10**6)))
-    (clipped,), got_norm = clip_grad_norm([np.array(vector)], max_norm, norm_type=1)
-    assert got_norm == norm
-    for before, after in zip(vector, clipped.tolist(), strict=True):
-        exact = Exact(before) * factor
-        assert abs(Exact(after) - exact) <= 6 * Exact(U) * abs(exact)
+@given(
+    vector=vectors,
+    others=vectors,
+    max_norm=st.sampled_from((0.125, 1.0, 3.0, 0.0, -1.0)) | st.floats(1e-3, 1e3),
+    p=st.sampled_from((1.0, 2.0, 3.5, np.inf, 0.0)),
+)
+def test_clipping_by_norm_is_the_formula_in_fractions(vector, others, max_norm, p):
+    """Three roundings up to the factor, and one of the product."""
+    grads = [np.array(vector), np.array(others)[:, None]]
+    clipped, norm = clip_grad_norm(grads, max_norm, p)
+    assert norm == get_total_norm(grads, p)
+    factor = min(Exact(1), Exact(max_norm) / (Exact(float(norm)) + Exact(1e-6)))
+    for grad, new in zip(grads, clipped, strict=True):
+        assert new.shape == grad.shape
+        for before, after in zip(grad.ravel(), new.ravel(), strict=True):
+            within(after, Exact(before) * factor, 4.001)
 
 
 def test_infinities_and_nan_of_the_norm():

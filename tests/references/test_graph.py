@@ -5,12 +5,15 @@ walk back must give the derivative to the last bit. (So is the complex step: STE
 off, is too small to be anything but 0.)
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from reference import mlp
+from reference.drawing import as_text
 from reference.graph import Tensor, backward
 from reference.operations import (
     Operation,
@@ -125,3 +128,81 @@ def test_a_retained_gradient_stays_where_a_walk_comes_only_to_its_neighbour():
     backward([second], [np.full(3, 5.0)])
     assert first.grad.tolist() == [2.0] * 3
     assert x.grad.tolist() == [[2.0] * 3, [5.0] * 3]
+
+
+def leaf(*numbers: float) -> Tensor:
+    return Tensor(np.array(numbers), requires_grad=True)
+
+
+def test_what_is_changed_in_place_is_recorded_as_it_became():
+    """y is x + 2, then 3 (x + 2): dL/dx of y^2 is 18 (x + 2), and y.grad belongs to the new y."""
+    x = leaf(1.0, -4.0)
+    y = add(x, 2.0)
+    y.retain_grad()
+    y.retain_grad()  # twice is once
+    memory = y.detach()
+    assert multiply(y, 3.0, in_place=True) is y
+    sum(multiply(y, y)).backward()
+    assert memory.values.tolist() == [9, -6]
+    assert (memory.requires_grad, memory.grad) == (False, None)
+    assert x.grad.tolist() == [54, -36]
+    assert y.grad.tolist() == [18, -12]
+
+
+def test_outside_of_the_graph_anything_is_changed_in_place():
+    x = leaf(1.0, 2.0)
+    with no_grad():
+        multiply(x, 3.0, in_place=True)
+    constant = Tensor(np.ones(2))
+    assert add(constant, constant, in_place=True).values.tolist() == [2, 2]
+    assert not constant.requires_grad
+    sum(multiply(x, constant)).backward()
+    assert x.values.tolist() == [3, 6]
+    assert x.grad.tolist() == [2, 2]
+
+
+def changed_since_it_was_saved():
+    x = leaf(1.0, 2.0)
+    y = add(x, 1.0)
+    z = multiply(y, y)
+    add(y, 1.0, in_place=True)
+    sum(z).backward()
+
+
+REFUSED: dict[str, tuple[Callable[[], object], str]] = {
+    "a leaf in place": (
+        lambda: add(leaf(1.0), 1.0, in_place=True),
+        "Add: a leaf that requires grad is changed in place",
+    ),
+    "a saved value in place": (
+        changed_since_it_was_saved,
+        "Multiply: a saved value has been changed in place",
+    ),
+    "retaining what has no gradient": (
+        lambda: Tensor(np.ones(1)).retain_grad(),
+        "retain_grad: the tensor does not require grad",
+    ),
+    "a root that is many": (
+        lambda: add(leaf(1.0, 2.0), 1.0).backward(),
+        r"grad: the root needs one of its shape, \(2,\)",
+    ),
+    "a gradient of another shape": (
+        lambda: sum(leaf(1.0, 2.0)).backward(np.ones(2)),
+        r"grad: the root needs one of its shape, \(\)",
+    ),
+    "a root without graph": (
+        lambda: Tensor(np.ones(())).backward(),
+        "root: it does not require grad, so no graph leads to it",
+    ),
+}
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+def test_what_has_no_gradient_is_refused(refused):
+    call, message = REFUSED[refused]
+    with pytest.raises(RuntimeError, match=message):
+        call()
+
+
+def test_a_tensor_without_history_has_no_picture():
+    assert as_text(Tensor(np.ones(2)), {}) == ""
