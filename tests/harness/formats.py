@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+NUMPY_ROUNDS = ("float32", "float16")
 EXPONENT_BITS = np.int64(0x7FF0_0000_0000_0000)  # of a float64
 
 
@@ -65,6 +66,9 @@ class Format:
         x = np.asarray(x, np.float64)
         if self.precision == 53:
             return x
+        if self.name in NUMPY_ROUNDS:
+            with np.errstate(over="ignore", under="ignore"):
+                return x.astype(self.name).astype(np.float64)
         _, exponent = np.frexp(x)
         last_bit = np.maximum(exponent, self.min_exponent + 1) - self.precision
         rounded = np.ldexp(np.rint(np.ldexp(x, -last_bit)), last_bit)

@@ -25,8 +25,8 @@ tame = st.sampled_from(("integers", "dyadic", "uniform"))
 class NonNegative(DrawnArray):
     """An array without its signs: weights, or probabilities."""
 
-    def numbers(self, dtype: str) -> np.ndarray:
-        return np.asarray(np.abs(super().numbers(dtype)))
+    def made(self, dtype: str) -> np.ndarray:
+        return np.asarray(np.abs(super().made(dtype)))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -23,7 +24,11 @@ class DrawnArray:
     layout: str
 
     def numbers(self, dtype: str) -> np.ndarray:
-        """The numbers as float64, each of which the dtype holds."""
+        """The numbers as float64, each of which the dtype holds; read-only."""
+        return numbers_of(self, dtype)
+
+    def made(self, dtype: str) -> np.ndarray:
+        """What `numbers` keeps, for all that ask for it."""
         numbers = self.values.numbers(FORMATS[dtype]).reshape(self.shape)
         if self.layout == "expanded" and self.shape and self.shape[0]:
             numbers = np.broadcast_to(numbers[:1], self.shape)
@@ -31,9 +36,8 @@ class DrawnArray:
 
     def tensor(self, target: Target, requires_grad: bool = False) -> torch.Tensor:
         """The numbers on a target's device, in its dtype and in the layout; a leaf."""
-        numbers = torch.from_numpy(self.numbers(target.dtype).copy())
-        tensor = LAYOUTS[self.layout](numbers.to(target.device, target.torch_dtype))
-        return tensor.detach().requires_grad_(requires_grad)
+        numbers = tensor_of(self, target.dtype).to(target.device, copy=True)
+        return LAYOUTS[self.layout](numbers).detach().requires_grad_(requires_grad)
 
     def __repr__(self) -> str:
         drawn = f"{self.values.family} in shape {self.shape}, {self.layout}"
@@ -45,6 +49,19 @@ class DrawnArray:
     def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
         """Hypothesis would print the fields."""
         printer.text(repr(self))
+
+
+@lru_cache(maxsize=64)
+def numbers_of(array: DrawnArray, dtype: str) -> np.ndarray:
+    """The arrays of one case are asked for by each path through torch."""
+    numbers = array.made(dtype)
+    numbers.flags.writeable = False
+    return numbers
+
+
+@lru_cache(maxsize=64)
+def tensor_of(array: DrawnArray, dtype: str) -> torch.Tensor:
+    return torch.from_numpy(array.numbers(dtype).copy()).to(getattr(torch, dtype))
 
 
 @st.composite

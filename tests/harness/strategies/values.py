@@ -7,6 +7,7 @@ the digits that the dtype has.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from hypothesis import strategies as st
@@ -97,15 +98,20 @@ class Values:
 
     def numbers(self, fmt: Format) -> np.ndarray:
         """The numbers that a dtype makes of the words, (size,), in float64."""
-        words = np.resize(np.frombuffer(self.words, ">u8").astype(np.uint64), self.size)
-        if self.size > WORDS_DRAWN:
-            seed = np.random.default_rng(int.from_bytes(self.words, "big"))
-            others = seed.integers(0, 2**64, self.size - WORDS_DRAWN, np.uint64)
-            words[WORDS_DRAWN:] = np.where(words[WORDS_DRAWN:] == 0, 0, others)
-        numbers = fmt.round(FAMILIES[self.family](words, fmt))
+        numbers = fmt.round(FAMILIES[self.family](all_words(self.words, self.size), fmt))
         for position, kind in self.specials if self.size else ():
             numbers[position % self.size] = SPECIALS[kind](fmt)
         return numbers
+
+
+@lru_cache(maxsize=64)  # every dtype makes its own numbers of the same words
+def all_words(drawn: bytes, size: int) -> np.ndarray:
+    words = np.resize(np.frombuffer(drawn, ">u8").astype(np.uint64), size)
+    if size > WORDS_DRAWN:
+        seed = np.random.default_rng(int.from_bytes(drawn, "big"))
+        others = seed.integers(0, 2**64, size - WORDS_DRAWN, np.uint64)
+        words[WORDS_DRAWN:] = np.where(words[WORDS_DRAWN:] == 0, 0, others)
+    return words
 
 
 families = st.sampled_from(
