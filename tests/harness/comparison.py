@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from tests.harness.formats import Format
 from tests.harness.record import Tally
 from tests.harness.rounded import Rounded
+
+SMALLEST = np.finfo(np.float64).tiny  # in place of a zero bound
 
 
 @dataclass(frozen=True)
@@ -45,23 +48,23 @@ class Comparison:
         if self.got.size == 0:
             tally.shares[0] = 1
             return tally
+        if self.expected.is_exact and not self.wrong.any():  # then nothing is off
+            tally.shares[0] = 1
+            return tally
         with np.errstate(all="ignore"):
             # No error is a share of 0, even of a zero bound.
-            shares = self.error / np.maximum(self.bound, np.finfo(np.float64).tiny)
-            if not np.isfinite(worst := shares.max()):  # to infinity there is no distance
+            shares = self.error / np.maximum(self.bound, SMALLEST)
+            at = shares.argmax()
+            if not math.isfinite(worst := shares.item(at)):  # to infinity there is no distance
                 measured = np.isfinite(self.error) & np.isfinite(self.bound)
                 shares = np.where(measured, shares, 0.0)
-                worst = shares.max()
-            at = np.unravel_index(shares.argmax(), shares.shape)
-            tally.worst_ulp = float(self.error[at] / self.fmt.ulp(self.value[at])) if worst else 0.0
-        tally.worst_share = float(worst)
+                at = shares.argmax()
+                worst = shares.item(at)
+        if worst:
+            tally.worst_ulp = self.error.item(at) / self.fmt.ulp_of(self.value.item(at))
+        tally.worst_share = worst
         tally.shares[min(int(10 * min(worst, 1.0)), 9)] = 1
-        # A bound of the size of the value says nothing about it. Below the smallest normal number
-        # it does: that the value is tiny.
-        vacuous = self.bound >= self.expected.absolute
-        if vacuous.any():
-            vacuous &= self.bound >= 2.0**self.fmt.min_exponent
-            tally.vacuous = float(np.count_nonzero(vacuous) / vacuous.size)
+        tally.vacuous = self.expected.vacuous
         return tally
 
     def explain(self) -> str:

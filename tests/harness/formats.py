@@ -1,5 +1,6 @@
 """Binary floating-point formats: what a number becomes when it is stored."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +61,10 @@ class Format:
     def ulp(self, x: np.ndarray) -> np.ndarray:
         """The spacing of the format's numbers at x."""
         return np.maximum(2 * self.half_ulp(np.abs(x)), 2.0**self.last_bit)
+
+    def ulp_of(self, x: float) -> float:
+        """The same of one number."""
+        return math.ldexp(1.0, max(math.frexp(x)[1] - self.precision, self.last_bit))
 
     def round(self, x: np.ndarray) -> np.ndarray:
         """Round to nearest, ties to even, as float64; overflow gives infinity."""

@@ -139,6 +139,18 @@ class Rounded(NDArrayOperatorsMixin):
         """The bound, or the float 0.0 that spares arithmetic."""
         return 0.0 if self.is_exact else self.bound
 
+    @cached_property
+    def vacuous(self) -> float:
+        """The share of elements whose bound says nothing, because it is as large as the value.
+
+        Below the smallest normal number it does say something: that the value is tiny.
+        """
+        nothing = self.bound >= self.absolute
+        if not nothing.any():
+            return 0.0
+        nothing = nothing & (self.bound >= 2.0**self.rounding.storage.min_exponent)
+        return float(np.count_nonzero(nothing) / nothing.size)
+
     # What NumPy code asks of an array.
 
     shape = property(lambda self: self.value.shape)

@@ -20,6 +20,10 @@ class Target:
     def torch_dtype(self) -> torch.dtype:
         return getattr(torch, self.dtype)
 
+    @property
+    def device_type(self) -> str:
+        return self.device.partition(":")[0]
+
     def __str__(self) -> str:
         return f"{self.device} {self.dtype} {self.path}"
 

@@ -27,10 +27,13 @@ def check(
     where = f"{component}: {output} on {target}"
     if actual is None:
         raise Deviation(f"{where} is missing: torch returned None")
-    described = (str(actual.dtype), tuple(actual.shape), actual.device.type)
-    wanted = (str(target.torch_dtype), expected.shape, torch.device(target.device).type)
+    described = (actual.dtype, actual.shape, actual.device.type)
+    wanted = (target.torch_dtype, expected.shape, target.device_type)
     if described != wanted:
-        raise Deviation(f"{where} is {described}, expected {wanted}")
+        is_, must = (
+            (str(dtype), tuple(shape), device) for dtype, shape, device in (described, wanted)
+        )
+        raise Deviation(f"{where} is {is_}, expected {must}")
 
     got = actual.detach().cpu().double().numpy()
     fmt = FORMATS[target.dtype]
@@ -38,7 +41,7 @@ def check(
     tally = RECORD.tally((target.device, component, target.path, output), target.dtype)
     wrong = bool(comparison.wrong.any())
     for known in ledger():
-        if known.covers(component, output, target, actual):
+        if known.component == component and known.covers(component, output, target, actual):
             RECORD.replayed(known.id, not wrong, wrong)
             if wrong:
                 tally.add(Tally(examples=1, elements=comparison.got.size, known=1))
