@@ -5,21 +5,30 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.optim import Adam, AdamW
 
-from tests.meta.faults.catalogue import (
-    Function,
-    around,
-    fault,
-    is_adam,
-    parameters,
-    setting,
-    stepping,
-)
+from tests.meta.faults.catalogue import PLACES, Function, Place, fault
+from tests.meta.faults.tools import around, is_adam, parameters, setting, stepping
+from tests.meta.faults.witnesses import pair, trained
+
+PLACES |= {
+    "adam": Place(Adam, "step", lambda: trained(Adam(pair(), lr=0.1, eps=0.1))),
+    "adamw": Place(AdamW, "step", lambda: trained(AdamW(pair(), lr=0.1, eps=0.1))),
+}
+
+
+def reloaded(optimizer: AdamW) -> Any:
+    """A new optimizer that goes on where one left off."""
+    trained(optimizer)
+    new = AdamW(pair())
+    new.load_state_dict(optimizer.state_dict())
+    return trained(new)
+
 
 ADAM_STATE = "(param|exp_avg|exp_avg_sq|max_exp_avg_sq)"
 
 
-@fault("adam", "param", required=True)
+@fault("adam", "formula", "param", required=True)
 def eps_inside_the_root(sound: Function) -> Function:
     """The step is divided by sqrt(v + eps) instead of sqrt(v) + eps."""
 
@@ -44,7 +53,7 @@ def eps_inside_the_root(sound: Function) -> Function:
     return around(replace, is_adam)(sound)
 
 
-@fault("adam", "param")
+@fault("adam", "corner", "param", witness=lambda: trained(Adam(pair(), foreach=True), 3))
 def foreach_miscounts_from_step_3(sound: Function) -> Function:
     """The foreach path corrects its averages as one step later, from the third step on."""
 
@@ -66,14 +75,14 @@ def foreach_miscounts_from_step_3(sound: Function) -> Function:
     return around(count, is_adam)(sound)
 
 
-@fault("adamw", "(param|exp_avg|exp_avg_sq)", required=True)
+@fault("adamw", "formula", "(param|exp_avg|exp_avg_sq)", required=True)
 def decay_coupled(sound: Function) -> Function:
     """The weight decay is added to the gradient, as in Adam."""
     coupled = around(lambda self: setting(self, decoupled_weight_decay=lambda group: False))
     return coupled(sound)
 
 
-@fault("adamw", "param")
+@fault("adamw", "formula", "param")
 def decay_after_the_step(sound: Function) -> Function:
     """The parameter decays after its step instead of before: lr² times a little is off."""
 
@@ -88,7 +97,7 @@ def decay_after_the_step(sound: Function) -> Function:
     return around(late)(sound)
 
 
-@fault("adamw", "param")
+@fault("adamw", "formula", "param")
 def correction_off_by_one(sound: Function) -> Function:
     """The averages are corrected as one step later."""
 
@@ -106,7 +115,7 @@ def correction_off_by_one(sound: Function) -> Function:
     return around(late)(sound)
 
 
-@fault("adamw", "param", elements=8)
+@fault("adamw", "corner", "param", witness=lambda: trained(AdamW(pair()), 11), elements=8)
 def twice_as_far_from_step_11(sound: Function) -> Function:
     """From the eleventh step on, the learning rate counts twice."""
 
@@ -119,7 +128,7 @@ def twice_as_far_from_step_11(sound: Function) -> Function:
     return around(far)(sound)
 
 
-@fault("adamw", ADAM_STATE)
+@fault("adamw", "option", ADAM_STATE, witness=lambda: trained(AdamW(pair(), amsgrad=True)))
 def maximum_before_the_update(sound: Function) -> Function:
     """amsgrad takes its maximum before the new square is averaged in."""
 
@@ -135,7 +144,7 @@ def maximum_before_the_update(sound: Function) -> Function:
     return around(early)(sound)
 
 
-@fault("adamw", "param")
+@fault("adamw", "formula", "param")
 def decay_ignores_lr(sound: Function) -> Function:
     """The parameter decays by lambda, not by lr lambda."""
 
@@ -149,7 +158,7 @@ def decay_ignores_lr(sound: Function) -> Function:
     return around(whole)(sound)
 
 
-@fault("adamw", "step")
+@fault("adamw", "state", "step", witness=lambda: reloaded(AdamW(pair())))
 def step_forgotten_on_load(sound: Function) -> Function:
     """A new optimizer's first step, after its state was loaded, counts from 1."""
 

@@ -10,14 +10,51 @@ from typing import Any
 import torch
 from torch.autograd.graph import Node, get_gradient_edge
 
-from tests.meta.faults.catalogue import PLACES, Function, fault
+from tests.meta.faults.catalogue import PLACES, Function, Place, fault
+from tests.meta.faults.witnesses import numbers
+
+
+def walked_twice() -> Any:
+    """The gradient of a leaf, after two walks over a graph whose values are used twice."""
+    x = numbers(3).requires_grad_()
+    for _ in range(2):
+        y = x * x
+        torch.autograd.backward([y * y + y * x], [numbers(3)])
+    return x.grad
+
+
+def retained() -> Any:
+    x = numbers(3).requires_grad_()
+    y = 2 * x
+    y.retain_grad()
+    y.backward(numbers(3))
+    return y.grad
+
+
+def changed_in_place() -> Any:
+    """The error for a saved value that was changed."""
+    x = numbers(3).requires_grad_()
+    y = x.exp()
+    y.mul_(2)
+    y.backward(numbers(3))
+    return x.grad
+
+
+def hooked() -> Any:
+    """Whatever a hook hears."""
+    heard: list[torch.Tensor] = []
+    x = numbers(3).requires_grad_()
+    x.register_hook(heard.append)
+    (x * x).backward(numbers(3))
+    return heard
+
 
 PLACES |= {
-    "graph": (torch.autograd, "backward"),
-    "graph retain_grad": (torch.Tensor, "retain_grad"),
-    "graph detach": (torch, "detach"),
-    "graph in place": (torch.Tensor, "mul_"),
-    "graph hook": (torch.Tensor, "register_hook"),
+    "graph": Place(torch.autograd, "backward", walked_twice),
+    "graph retain_grad": Place(torch.Tensor, "retain_grad", retained),
+    "graph detach": Place(torch, "detach", lambda: torch.detach(2 * numbers(3).requires_grad_())),
+    "graph in place": Place(torch.Tensor, "mul_", changed_in_place),
+    "graph hook": Place(torch.Tensor, "register_hook", hooked),
 }
 
 GRADIENT = "graph: gradient on cpu float32 "
@@ -34,7 +71,7 @@ def behind(tensors: Any) -> set[Node]:
     return found
 
 
-@fault("graph", "", message=GRADIENT, required=True)
+@fault("graph", "autograd", message=GRADIENT)
 def gradients_overwritten(sound: Function) -> Function:
     """A leaf gets its gradient instead of what it has plus its gradient."""
 
@@ -47,7 +84,7 @@ def gradients_overwritten(sound: Function) -> Function:
     return backward
 
 
-@fault("graph", "", message=GRADIENT, required=True)
+@fault("graph", "autograd", message=GRADIENT)
 def first_delivery_taken_for_all(sound: Function) -> Function:
     """A node runs as soon as one of its users has delivered; what the others send is lost."""
 
@@ -76,10 +113,7 @@ def first_delivery_taken_for_all(sound: Function) -> Function:
 
 
 @fault(
-    "graph retain_grad",
-    "",
-    message=r"graph: v\d+.grad on .* is None, but one is expected",
-    required=True,
+    "graph retain_grad", "autograd", message=r"graph: v\d+.grad on .* is None, but one is expected"
 )
 def request_ignored(sound: Function) -> Function:
     """retain_grad() asks for nothing."""
@@ -87,17 +121,14 @@ def request_ignored(sound: Function) -> Function:
 
 
 @fault(
-    "graph detach",
-    "",
-    message=r"graph: v\d+.requires_grad on .* is True, expected False",
-    required=True,
+    "graph detach", "autograd", message=r"graph: v\d+.requires_grad on .* is True, expected False"
 )
 def history_kept(sound: Function) -> Function:
     """The result of detach() is still part of the graph."""
     return lambda x: x.view_as(x)
 
 
-@fault("graph in place", "", message="'no error', expected 'a saved value changed'", required=True)
+@fault("graph in place", "autograd", message="'no error', expected 'a saved value changed'")
 def change_not_counted(sound: Function) -> Function:
     """A change in place leaves the version of the values as it was."""
 
@@ -108,7 +139,7 @@ def change_not_counted(sound: Function) -> Function:
     return mul_
 
 
-@fault("graph hook", "", message=r"graph: the hook of v\d+ on .* ran 2 times", required=True)
+@fault("graph hook", "registration", message=r"graph: the hook of v\d+ on .* ran 2 times")
 def hook_run_twice(sound: Function) -> Function:
     """A hook that is registered once runs twice."""
 

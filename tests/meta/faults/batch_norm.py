@@ -3,10 +3,36 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
-from tests.meta.faults.catalogue import Function, fault
+from tests.meta.faults.catalogue import PLACES, Function, Place, fault
+from tests.meta.faults.witnesses import derivatives, numbers
 
 Tensor = torch.Tensor
+
+
+def normalised(x: Tensor, training: bool = True) -> Any:
+    """Output, gradients and running statistics."""
+    mean, var, vector = numbers(3), numbers(3).abs(), numbers(3)
+
+    def function(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return F.batch_norm(x, mean, var, weight, bias, training, momentum=0.25, eps=0.5)
+
+    return derivatives(function, x, vector, vector), mean, var
+
+
+def lived(module: torch.nn.Module) -> Any:
+    """What a module gives and keeps, in training and in evaluation."""
+    outputs = [module(numbers(6, 3)), module(numbers(4, 3)), module.eval()(numbers(2, 3))]
+    return outputs, module.state_dict()
+
+
+PLACES |= {
+    "batch_norm": Place(F, "batch_norm", lambda: normalised(numbers(6, 3))),
+    "batch_norm module": Place(
+        torch.nn.BatchNorm1d, "forward", lambda: lived(torch.nn.BatchNorm1d(3))
+    ),
+}
 
 
 def axes(x: Tensor) -> list[int]:
@@ -44,7 +70,7 @@ def by_position(function: Function) -> Function:
     return call
 
 
-@fault("batch_norm", "running_var", elements=8)
+@fault("batch_norm", "state", "running_var", elements=8)
 def running_variance_biased(sound: Function) -> Function:
     """The running variance follows the biased one."""
 
@@ -60,7 +86,7 @@ def running_variance_biased(sound: Function) -> Function:
     return by_position(function)
 
 
-@fault("batch_norm", "(output|grad_input)", elements=256, required=True)
+@fault("batch_norm", "formula", "(output|grad_input)", elements=256)
 def normalised_by_the_unbiased_variance(sound: Function) -> Function:
     """The batch is divided by its unbiased standard deviation."""
 
@@ -75,7 +101,7 @@ def normalised_by_the_unbiased_variance(sound: Function) -> Function:
     return by_position(function)
 
 
-@fault("batch_norm", "grad_input", elements=64, required=True)
+@fault("batch_norm", "autograd", "grad_input", elements=64)
 def mean_held_in_the_backward(sound: Function) -> Function:
     """The gradient takes the batch's mean for a constant."""
 
@@ -93,7 +119,7 @@ def mean_held_in_the_backward(sound: Function) -> Function:
     return by_position(function)
 
 
-@fault("batch_norm", "output", required=True)
+@fault("batch_norm", "option", "output", witness=lambda: normalised(numbers(6, 3), training=False))
 def evaluated_by_the_batch(sound: Function) -> Function:
     """Evaluation normalises with the batch's own statistics."""
 
@@ -107,7 +133,7 @@ def evaluated_by_the_batch(sound: Function) -> Function:
     return by_position(function)
 
 
-@fault("batch_norm", "(output|grad_input)", elements=64)
+@fault("batch_norm", "precision", "(output|grad_input)", elements=64)
 def variance_by_the_mean_square(sound: Function) -> Function:
     """A corner: var = E[x^2] - E[x]^2, in float32, right until the mean is large."""
 
@@ -124,7 +150,13 @@ def variance_by_the_mean_square(sound: Function) -> Function:
     return by_position(function)
 
 
-@fault("batch_norm", "running_(mean|var)", elements=64)
+@fault(
+    "batch_norm",
+    "corner",
+    "running_(mean|var)",
+    witness=lambda: normalised(numbers(0, 3)),
+    elements=64,
+)
 def empty_batch_counted(sound: Function) -> Function:
     """A corner: an empty batch pulls the running statistics towards 0."""
 
@@ -139,7 +171,14 @@ def empty_batch_counted(sound: Function) -> Function:
     return by_position(function)
 
 
-@fault("batch_norm module", "running_(mean|var)", elements=8, message="batch_norm: {output} on cpu")
+@fault(
+    "batch_norm module",
+    "option",
+    "running_(mean|var)",
+    witness=lambda: lived(torch.nn.BatchNorm1d(3, momentum=None)),
+    elements=8,
+    message="batch_norm: {output} on cpu",
+)
 def no_momentum_taken_for_a_tenth(sound: Function) -> Function:
     """A module with momentum=None averages as with 0.1."""
 

@@ -1,15 +1,77 @@
 """Faults of gradient clipping."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.nn import utils
 
-from tests.meta.faults.catalogue import PLACES, Function, fault
+from tests.meta.faults.catalogue import PLACES, Function, Place, fault
+from tests.meta.faults.witnesses import numbers
+
+
+def parameters(*grads: torch.Tensor) -> list[torch.Tensor]:
+    params = [torch.ones_like(grad, requires_grad=True) for grad in grads]
+    for param, grad in zip(params, grads, strict=True):
+        param.grad = grad
+    return params
+
+
+def norm_clipped(*grads: torch.Tensor, max_norm: float = 1.0, order: float = 2.0) -> Any:
+    """The norm, and what became of the gradients."""
+    params = parameters(*grads)
+    norm = utils.clip_grad_norm_(params, max_norm, order, False, None)
+    return norm, [param.grad for param in params]
+
+
+def refused(grad: torch.Tensor) -> Any:
+    """What becomes of a gradient whose norm is not finite, where that is an error."""
+    try:
+        return utils.clip_grad_norm_(parameters(grad), 1.0, 2.0, True, None)
+    except RuntimeError as error:
+        return str(error)[:24], grad
+
+
+def scaled(*grads: torch.Tensor) -> Any:
+    utils.clip_grads_with_norm_(parameters(*grads), 1.0, torch.tensor(2.0), None)
+    return grads
+
+
+def value_clipped(*grads: torch.Tensor) -> Any:
+    params = parameters(*grads)
+    utils.clip_grad_value_(params, 0.5, None)
+    return [param.grad for param in params]
+
+
+def surroundings(clip: Callable[[torch.Tensor], Any]) -> Any:
+    """All of the memory of which a gradient is a part."""
+    memory = torch.full((3,), math.nan)
+    memory[1] = 4.0
+    clip(memory[1:2])
+    return memory
+
+
+def whoever_holds_it(clip: Callable[[torch.Tensor], Any]) -> Any:
+    """A gradient that somebody else holds as well."""
+    grad = numbers(3)
+    clip(grad)
+    return grad
+
 
 PLACES |= {
-    name: (torch.nn.utils, f"{name}_" if name.startswith("clip") else name)
-    for name in ("clip_grad_norm", "clip_grads_with_norm", "get_total_norm", "clip_grad_value")
+    "clip_grad_norm": Place(
+        utils, "clip_grad_norm_", lambda: norm_clipped(numbers(3), numbers(2, 2))
+    ),
+    "get_total_norm": Place(
+        utils, "get_total_norm", lambda: utils.get_total_norm([numbers(3), numbers(2, 2)], 2.0)
+    ),
+    "clip_grads_with_norm": Place(
+        utils, "clip_grads_with_norm_", lambda: scaled(numbers(3), numbers(2, 2))
+    ),
+    "clip_grad_value": Place(
+        utils, "clip_grad_value_", lambda: value_clipped(numbers(3), numbers(2, 2))
+    ),
 }
 
 MESSAGE = "clip_grad_norm: {output} on cpu"
@@ -22,7 +84,7 @@ def given(parameters: Any) -> tuple[Any, list[Any]]:
     return parameters, [p for p in each if p.grad is not None]
 
 
-@fault("clip_grad_norm", "(grad|total_norm)", required=True)
+@fault("clip_grad_norm", "formula", "(grad|total_norm)")
 def each_by_its_own_norm(sound: Function) -> Function:
     """Each gradient is clipped by its own norm, so that the direction turns."""
 
@@ -38,7 +100,7 @@ def each_by_its_own_norm(sound: Function) -> Function:
     return clip
 
 
-@fault("clip_grad_norm", "grad", dtype="float64")
+@fault("clip_grad_norm", "formula", "grad", dtype="float64")
 def nothing_added_to_the_norm(sound: Function) -> Function:
     """The factor is max_norm / norm, without the 1e-6."""
 
@@ -53,7 +115,9 @@ def nothing_added_to_the_norm(sound: Function) -> Function:
     return clip
 
 
-@fault("clip_grad_norm", "grad")
+@fault(
+    "clip_grad_norm", "formula", "grad", witness=lambda: norm_clipped(numbers(3), max_norm=100.0)
+)
 def short_gradients_stretched(sound: Function) -> Function:
     """The factor is not limited to 1."""
 
@@ -68,13 +132,26 @@ def short_gradients_stretched(sound: Function) -> Function:
     return clip
 
 
-@fault("clip_grad_norm", "total_norm", elements=8, message=MESSAGE)
+@fault(
+    "clip_grad_norm",
+    "option",
+    "total_norm",
+    witness=lambda: norm_clipped(numbers(3), order=-1.0),
+    elements=8,
+    message=MESSAGE,
+)
 def negative_orders_taken_for_positive(sound: Function) -> Function:
     """A corner: the norm of order p < 0 is that of order -p."""
     return lambda params, by, order, *args: sound(params, by, abs(order), *args)
 
 
-@fault("clip_grad_norm", "surroundings", message=MESSAGE)
+@fault(
+    "clip_grad_norm",
+    "aliasing",
+    "surroundings",
+    witness=lambda: surroundings(norm_clipped),
+    message=MESSAGE,
+)
 def neighbours_scaled(sound: Function) -> Function:
     """A corner of layouts: what lies between the elements of a gradient is scaled with them."""
 
@@ -89,7 +166,13 @@ def neighbours_scaled(sound: Function) -> Function:
     return clip
 
 
-@fault("clip_grad_norm", "grad", message=MESSAGE)
+@fault(
+    "clip_grad_norm",
+    "option",
+    "grad",
+    witness=lambda: refused(torch.tensor([math.nan, 1.0])),
+    message=MESSAGE,
+)
 def clipped_before_it_is_refused(sound: Function) -> Function:
     """A corner of error_if_nonfinite: the error comes after the gradients were made NaN."""
 
@@ -103,13 +186,26 @@ def clipped_before_it_is_refused(sound: Function) -> Function:
     return clip
 
 
-@fault("get_total_norm", "(grad|total_norm)", elements=8, message=MESSAGE)
+@fault(
+    "get_total_norm",
+    "precision",
+    "(grad|total_norm)",
+    witness=lambda: torch.nn.utils.get_total_norm([numbers(3).bfloat16(), numbers(3)], 2.0),
+    elements=8,
+    message=MESSAGE,
+)
 def norms_in_the_first_dtype(sound: Function) -> Function:
     """A corner of mixed dtypes: the norms are brought to the first gradient's dtype."""
     return lambda grads, *args: sound([g.to(grads[0].dtype) for g in grads], *args)
 
 
-@fault("clip_grads_with_norm", "grad", required=True, message=MESSAGE)
+@fault(
+    "clip_grads_with_norm",
+    "corner",
+    "grad",
+    witness=lambda: scaled(numbers(3).bfloat16(), numbers(3)),
+    message=MESSAGE,
+)
 def only_the_first_dtype_scaled(sound: Function) -> Function:
     """A corner of mixed dtypes: gradients of another dtype than the first one's are left alone."""
 
@@ -120,7 +216,7 @@ def only_the_first_dtype_scaled(sound: Function) -> Function:
     return clip
 
 
-@fault("clip_grad_value", "grad", elements=32, required=True)
+@fault("clip_grad_value", "formula", "grad", elements=32)
 def cut_off_on_one_side(sound: Function) -> Function:
     """Only what is too large is cut off, and not what is too far below 0."""
 
@@ -131,7 +227,12 @@ def cut_off_on_one_side(sound: Function) -> Function:
     return clip
 
 
-@fault("clip_grad_value", "grad")
+@fault(
+    "clip_grad_value",
+    "corner",
+    "grad",
+    witness=lambda: value_clipped(torch.tensor([math.nan, 1.0])),
+)
 def nan_cut_off(sound: Function) -> Function:
     """A corner: NaN counts as too large."""
 
@@ -144,7 +245,7 @@ def nan_cut_off(sound: Function) -> Function:
     return clip
 
 
-@fault("clip_grad_value", "grad")
+@fault("clip_grad_value", "aliasing", "grad", witness=lambda: whoever_holds_it(value_clipped))
 def gradient_replaced(sound: Function) -> Function:
     """The clipped gradient is a new tensor; whoever holds the old one sees nothing of it."""
 

@@ -5,12 +5,22 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from tests.meta.faults.catalogue import Function, fault
+from tests.meta.faults.catalogue import PLACES, Function, Place, fault
+from tests.meta.faults.witnesses import derivatives, labels, numbers
 
 Tensor = torch.Tensor
 
 
-@fault("cross_entropy", "loss", required=True)
+def loss(input: Tensor, target: Tensor, **options: Any) -> Any:
+    """Loss and gradients, called as the module calls it."""
+    defaults = {"weight": None, "ignore_index": -100, "reduction": "mean", "label_smoothing": 0.0}
+    return derivatives(F.cross_entropy, input, target, **(defaults | options))
+
+
+PLACES["cross_entropy"] = Place(F, "cross_entropy", lambda: loss(numbers(4, 3), labels(4, 3)))
+
+
+@fault("cross_entropy", "formula", "loss", required=True)
 def mean_over_n_minus_1(sound: Function) -> Function:
     """The mean divides by one row less, like a sample variance."""
 
@@ -22,7 +32,7 @@ def mean_over_n_minus_1(sound: Function) -> Function:
     return function
 
 
-@fault("cross_entropy", "loss")
+@fault("cross_entropy", "formula", "loss")
 def mean_over_classes(sound: Function) -> Function:
     """The mean divides by the number of classes instead of rows."""
 
@@ -34,7 +44,7 @@ def mean_over_classes(sound: Function) -> Function:
     return function
 
 
-@fault("cross_entropy", "loss")
+@fault("cross_entropy", "precision", "loss")
 def maximum_not_subtracted(sound: Function) -> Function:
     """exp sees the logits as they are, and overflows where they are large."""
 
@@ -47,7 +57,13 @@ def maximum_not_subtracted(sound: Function) -> Function:
     return function
 
 
-@fault("cross_entropy", "(loss|grad_input)", dtype="float64")
+@fault(
+    "cross_entropy",
+    "precision",
+    "(loss|grad_input)",
+    witness=lambda: loss(numbers(4, 3, dtype=torch.float64), labels(4, 3)),
+    dtype="float64",
+)
 def float64_in_float32(sound: Function) -> Function:
     """float64 goes in and comes out, float32 is what computes."""
 
@@ -63,7 +79,12 @@ def float64_in_float32(sound: Function) -> Function:
     return function
 
 
-@fault("cross_entropy", "(loss|grad_input)")
+@fault(
+    "cross_entropy",
+    "option",
+    "(loss|grad_input)",
+    witness=lambda: loss(numbers(4, 3), torch.tensor([0, -100, 2, 1])),
+)
 def ignored_rows_counted(sound: Function) -> Function:
     """The mean divides by all rows, those that are ignored among them."""
 
@@ -76,7 +97,12 @@ def ignored_rows_counted(sound: Function) -> Function:
     return function
 
 
-@fault("cross_entropy", "(loss|grad_input)")
+@fault(
+    "cross_entropy",
+    "option",
+    "(loss|grad_input)",
+    witness=lambda: loss(numbers(4, 3), labels(4, 3), label_smoothing=0.25),
+)
 def smoothed_to_the_other_classes(sound: Function) -> Function:
     """Label smoothing gives its share to the other C - 1 classes, instead of all C."""
 
@@ -90,7 +116,12 @@ def smoothed_to_the_other_classes(sound: Function) -> Function:
     return function
 
 
-@fault("cross_entropy", "(loss|grad_input|grad_target)")
+@fault(
+    "cross_entropy",
+    "option",
+    "(loss|grad_input|grad_target)",
+    witness=lambda: loss(numbers(4, 3), numbers(4, 3).softmax(1), weight=numbers(3).abs()),
+)
 def weights_divide_probabilities(sound: Function) -> Function:
     """The mean over probabilities divides by the weights that they select, as that over labels."""
 

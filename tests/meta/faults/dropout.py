@@ -3,13 +3,20 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
-from tests.meta.faults.catalogue import Function, fault
+from tests.meta.faults.catalogue import PLACES, Function, Place, fault
+from tests.meta.faults.witnesses import derivatives, numbers
 
 Tensor = torch.Tensor
 
+PLACES |= {
+    "dropout": Place(F, "dropout", lambda: derivatives(F.dropout, numbers(4, 5))),
+    "dropout2d": Place(F, "dropout2d", lambda: derivatives(F.dropout2d, numbers(2, 3, 2, 2))),
+}
 
-@fault("dropout", "(output|grad_input)", required=True)
+
+@fault("dropout", "formula", "(output|grad_input)")
 def not_scaled(sound: Function) -> Function:
     """What is kept is not divided by the probability to be kept."""
 
@@ -20,7 +27,7 @@ def not_scaled(sound: Function) -> Function:
     return function
 
 
-@fault("dropout", "grad_input")
+@fault("dropout", "autograd", "grad_input")
 def gradient_not_scaled(sound: Function) -> Function:
     """The gradient is passed on where the mask is 1, but not scaled."""
 
@@ -32,7 +39,7 @@ def gradient_not_scaled(sound: Function) -> Function:
     return function
 
 
-@fault("dropout", "(rows|output|grad_input)")
+@fault("dropout", "formula", "(rows|output|grad_input)")
 def one_mask_for_every_row(sound: Function) -> Function:
     """A corner of batches: the first row's mask is used for all of them."""
 
@@ -44,13 +51,13 @@ def one_mask_for_every_row(sound: Function) -> Function:
     return function
 
 
-@fault("dropout", "(output|grad_input)")
+@fault("dropout", "corner", "(output|grad_input)", witness=lambda: F.dropout(numbers(4, 5), 1.0))
 def everything_dropped_is_kept(sound: Function) -> Function:
     """A corner: p = 1 is taken for p = 0."""
     return lambda x, p=0.5, *args, **options: sound(x, 0.0 if p == 1 else p, *args, **options)
 
 
-@fault("dropout2d", "(output|grad_input)", elements=16)
+@fault("dropout2d", "formula", "(output|grad_input)", elements=16)
 def positions_dropped_one_by_one(sound: Function) -> Function:
     """Numbers are dropped instead of channels."""
 

@@ -1,32 +1,73 @@
 """Faults of initialisation: numbers from another distribution, or with another parameter."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import init
 
-from tests.meta.faults.catalogue import PLACES, Function, fault
+from tests.meta.faults.catalogue import PLACES, Function, Place, fault
 
 Tensor = torch.Tensor
 
-DRAWN = ("uniform", "normal", "trunc_normal")
-WEIGHTS = ("xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal")
-PLACES |= {name: (init, f"{name}_") for name in (*DRAWN, *WEIGHTS, "constant", "eye", "dirac")}
+
+def inside(fill: Callable[[Tensor], Any]) -> Any:
+    """The whole of a matrix whose middle is filled."""
+    matrix = torch.full((4, 4), 7.0)
+    fill(matrix[1:3, 1:3])
+    return matrix
+
+
+def reset(module: Any) -> Any:
+    """All that a module keeps, after it was something else and reset."""
+    with torch.no_grad():
+        for x in module.state_dict().values():
+            x.fill_(7)
+    module.reset_parameters()
+    return module.state_dict()
+
+
 PLACES |= {
-    "Linear defaults": (nn.Linear, "reset_parameters"),
-    "BatchNorm defaults": (nn.BatchNorm2d, "reset_parameters"),
+    "uniform": Place(init, "uniform_", lambda: init.uniform_(torch.empty(8), -1.0, 3.0, None)),
+    "normal": Place(init, "normal_", lambda: init.normal_(torch.empty(8), 1.0, 2.0)),
+    "trunc_normal": Place(
+        init, "trunc_normal_", lambda: init.trunc_normal_(torch.empty(8), 0.0, 1.0, -1.0, 1.0, None)
+    ),
+    "xavier_uniform": Place(
+        init, "xavier_uniform_", lambda: init.xavier_uniform_(torch.empty(4, 3))
+    ),
+    "xavier_normal": Place(init, "xavier_normal_", lambda: init.xavier_normal_(torch.empty(4, 3))),
+    "kaiming_uniform": Place(
+        init, "kaiming_uniform_", lambda: init.kaiming_uniform_(torch.empty(4, 3))
+    ),
+    "kaiming_normal": Place(
+        init, "kaiming_normal_", lambda: init.kaiming_normal_(torch.empty(4, 3))
+    ),
+    "constant": Place(init, "constant_", lambda: init.constant_(torch.empty(3), 0.1)),
+    "eye": Place(init, "eye_", lambda: init.eye_(torch.empty(3, 2))),
+    "dirac": Place(init, "dirac_", lambda: init.dirac_(torch.empty(4, 2, 3), 2)),
+    "Linear defaults": Place(nn.Linear, "reset_parameters", lambda: nn.Linear(4, 3).state_dict()),
+    "BatchNorm defaults": Place(
+        nn.BatchNorm2d, "reset_parameters", lambda: nn.BatchNorm2d(3).state_dict()
+    ),
 }
 
 
-@fault("uniform", "numbers", elements=4096, required=True)
+@fault("uniform", "formula", "numbers", elements=4096)
 def short_of_the_end(sound: Function) -> Function:
     """Only 90 % of the range is filled."""
     return lambda tensor, a, b, g=None: sound(tensor, a, a + 0.9 * (b - a), g)
 
 
-@fault("uniform", "numbers", elements=4096)
+@fault(
+    "uniform",
+    "corner",
+    "numbers",
+    witness=lambda: init.uniform_(torch.empty(4096), 0.0, 1.0, None),
+    elements=4096,
+)
 def end_included(sound: Function) -> Function:
     """A corner: one number in a thousand is the end of the range, which is not part of it."""
 
@@ -39,13 +80,13 @@ def end_included(sound: Function) -> Function:
     return uniform
 
 
-@fault("normal", "numbers", elements=4096, required=True)
+@fault("normal", "formula", "numbers", elements=4096)
 def variance_taken_for_the_spread(sound: Function) -> Function:
     """The square of std is its place."""
     return lambda tensor, mean=0.0, std=1.0, generator=None: sound(tensor, mean, std**2, generator)
 
 
-@fault("normal", "numbers", elements=4096)
+@fault("normal", "corner", "numbers", witness=lambda: init.normal_(torch.empty(512)), elements=4096)
 def strays_twelve_std_away(sound: Function) -> Function:
     """A corner of the tails: one number in a hundred is further out than chance allows."""
 
@@ -60,7 +101,14 @@ def strays_twelve_std_away(sound: Function) -> Function:
     return normal
 
 
-@fault("normal", "scaled and shifted", elements=4096, dtype="float64")
+@fault(
+    "normal",
+    "precision",
+    "scaled and shifted",
+    witness=lambda: init.normal_(torch.empty(8, dtype=torch.float64), 0.0, 0.1),
+    elements=4096,
+    dtype="float64",
+)
 def spread_of_single_precision(sound: Function) -> Function:
     """A corner of float64: the spread is rounded to float32."""
 
@@ -72,7 +120,7 @@ def spread_of_single_precision(sound: Function) -> Function:
     return normal
 
 
-@fault("trunc_normal", "numbers", elements=4096, required=True)
+@fault("trunc_normal", "formula", "numbers", elements=4096)
 def cut_off_at_the_ends(sound: Function) -> Function:
     """What is beyond the ends is put on them, and not drawn again."""
 
@@ -82,7 +130,13 @@ def cut_off_at_the_ends(sound: Function) -> Function:
     return truncated
 
 
-@fault("trunc_normal", "numbers", elements=4096)
+@fault(
+    "trunc_normal",
+    "corner",
+    "numbers",
+    witness=lambda: init.trunc_normal_(torch.empty(8), 0.0, 1.0, 2.0, 3.0, None),
+    elements=4096,
+)
 def tails_flattened(sound: Function) -> Function:
     """A corner of the tails: between ends on one side of the mean, numbers are spread evenly."""
 
@@ -94,13 +148,25 @@ def tails_flattened(sound: Function) -> Function:
     return truncated
 
 
-@fault("kaiming_uniform", "numbers", elements=64, required=True)
+@fault(
+    "kaiming_uniform",
+    "option",
+    "numbers",
+    witness=lambda: init.kaiming_uniform_(torch.empty(4, 2), a=2.0),
+    elements=64,
+)
 def slope_ignored(sound: Function) -> Function:
     """The gain is that of ReLU, whatever the slope."""
     return lambda tensor, a=0.0, **options: sound(tensor, 0.0, **options)
 
 
-@fault("kaiming_normal", "numbers", elements=64)
+@fault(
+    "kaiming_normal",
+    "corner",
+    "numbers",
+    witness=lambda: init.kaiming_normal_(torch.empty(4, 2, 3)),
+    elements=64,
+)
 def positions_forgotten(sound: Function) -> Function:
     """A corner of convolutions: fans count channels, and not the positions of the kernel."""
 
@@ -111,7 +177,7 @@ def positions_forgotten(sound: Function) -> Function:
     return kaiming
 
 
-@fault("xavier_normal", "numbers", elements=64, required=True)
+@fault("xavier_normal", "formula", "numbers", elements=64)
 def fans_multiplied(sound: Function) -> Function:
     """The spread is gain / sqrt(fan_in), as if the fans were the same."""
 
@@ -122,7 +188,14 @@ def fans_multiplied(sound: Function) -> Function:
     return xavier
 
 
-@fault("xavier_uniform", "numbers", elements=64, dtype="float64")
+@fault(
+    "xavier_uniform",
+    "precision",
+    "numbers",
+    witness=lambda: init.xavier_uniform_(torch.empty(4, 3, dtype=torch.float64)),
+    elements=64,
+    dtype="float64",
+)
 def a_float32_for_a_limit(sound: Function) -> Function:
     """A corner of float64: the limit is rounded to float32."""
 
@@ -134,7 +207,9 @@ def a_float32_for_a_limit(sound: Function) -> Function:
     return xavier
 
 
-@fault("dirac", "numbers", elements=64, required=True)
+@fault(
+    "dirac", "corner", "numbers", witness=lambda: init.dirac_(torch.empty(2, 2, 4), 1), elements=64
+)
 def before_the_middle(sound: Function) -> Function:
     """A corner of kernels with an even side: the position before the middle is taken."""
 
@@ -147,7 +222,24 @@ def before_the_middle(sound: Function) -> Function:
     return dirac
 
 
-@fault("eye", "surroundings")
+@fault(
+    "constant",
+    "corner",
+    "numbers",
+    witness=lambda: init.constant_(torch.zeros(3, 2).T, 0.1),
+    elements=64,
+)
+def copy_filled(sound: Function) -> Function:
+    """A tensor that is not contiguous is made so, and the copy filled."""
+
+    def constant(tensor: Tensor, value: float) -> Tensor:
+        sound(tensor.contiguous(), value)
+        return tensor
+
+    return constant
+
+
+@fault("eye", "aliasing", "surroundings", witness=lambda: inside(init.eye_))
 def gaps_cleared(sound: Function) -> Function:
     """A corner of layouts: all that the tensor is a view into is set to 0 first."""
 
@@ -158,7 +250,7 @@ def gaps_cleared(sound: Function) -> Function:
     return eye
 
 
-@fault("Linear defaults", "bias", elements=2, required=True)
+@fault("Linear defaults", "formula", "bias", elements=2)
 def bias_starts_at_0(sound: Function) -> Function:
     """The bias is not drawn."""
 
@@ -170,7 +262,7 @@ def bias_starts_at_0(sound: Function) -> Function:
     return reset
 
 
-@fault("Linear defaults", "weight", elements=2)
+@fault("Linear defaults", "formula", "weight", elements=2)
 def limit_of_the_outputs(sound: Function) -> Function:
     """The weight's limit is 1 / sqrt(out_features)."""
 
@@ -184,7 +276,13 @@ def limit_of_the_outputs(sound: Function) -> Function:
     return reset
 
 
-@fault("BatchNorm defaults", "running_(mean|var)", elements=2)
+@fault(
+    "BatchNorm defaults",
+    "state",
+    "running_(mean|var)",
+    witness=lambda: reset(torch.nn.BatchNorm2d(3)),
+    elements=2,
+)
 def statistics_kept_on_reset(sound: Function) -> Function:
     """reset_parameters leaves the running statistics as they are."""
 

@@ -3,11 +3,18 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
-from tests.meta.faults.catalogue import Function, Misread, altered, fault
+from tests.meta.faults.catalogue import PLACES, Function, Place, fault
+from tests.meta.faults.tools import Misread, altered
+from tests.meta.faults.witnesses import derivatives, numbers
+
+PLACES["linear"] = Place(
+    F, "linear", lambda: derivatives(F.linear, numbers(3, 4), numbers(2, 4), numbers(2))
+)
 
 
-@fault("linear", "grad_bias", required=True)
+@fault("linear", "formula", "grad_bias", required=True)
 def bias_gradient_of_the_first_row(sound: Function) -> Function:
     """The gradient of the bias takes the first row instead of the sum over all of them."""
 
@@ -19,7 +26,7 @@ def bias_gradient_of_the_first_row(sound: Function) -> Function:
     return altered(sound, alter)
 
 
-@fault("linear", "grad_bias")
+@fault("linear", "formula", "grad_bias")
 def bias_gradient_averaged(sound: Function) -> Function:
     """The gradient of the bias is the mean over the rows instead of the sum."""
 
@@ -31,7 +38,7 @@ def bias_gradient_averaged(sound: Function) -> Function:
     return altered(sound, alter)
 
 
-@fault("linear", "(output|grad_input|grad_weight)", elements=17, required=True)
+@fault("linear", "precision", "(output|grad_input|grad_weight)", elements=17, required=True)
 def operands_rounded_to_tf32(sound: Function) -> Function:
     """float32 operands keep 10 bits of their mantissa, as TF32 tensor cores do."""
 
@@ -45,7 +52,13 @@ def operands_rounded_to_tf32(sound: Function) -> Function:
     return lambda x, w, b=None: sound(rounded(x), rounded(w), b)
 
 
-@fault("linear", "output", elements=17)
+@fault(
+    "linear",
+    "corner",
+    "output",
+    witness=lambda: derivatives(F.linear, numbers(2, 17), numbers(3, 17)),
+    elements=17,
+)
 def remainder_of_17_forgotten(sound: Function) -> Function:
     """A loop over 16 lanes leaves out the last of 17 features."""
 
@@ -55,7 +68,7 @@ def remainder_of_17_forgotten(sound: Function) -> Function:
     return function
 
 
-@fault("linear", "output")
+@fault("linear", "corner", "output", witness=lambda: F.linear(numbers(4, 3).T, numbers(2, 4)))
 def gaps_read(sound: Function) -> Function:
     """An input that is not contiguous is read as if it were, gaps included."""
 
@@ -75,13 +88,22 @@ def gaps_read(sound: Function) -> Function:
     return function
 
 
-@fault("linear", "output", required=True)
+@fault(
+    "linear", "corner", "output", witness=lambda: F.linear(numbers(2, 0), numbers(3, 0), numbers(3))
+)
 def bias_lost_without_in_features(sound: Function) -> Function:
     """A corner: a sum over no features is 0, and the bias is forgotten."""
     return lambda x, w, b=None: sound(x, w, None if w.shape[-1] == 0 else b)
 
 
-@fault("linear", "grad_weight")
+@fault(
+    "linear",
+    "corner",
+    "grad_weight",
+    witness=lambda: derivatives(
+        lambda x, w: F.linear(x, w, numbers(2)), numbers(3, 4), numbers(2, 4)
+    ),
+)
 def weight_gradient_needs_the_bias(sound: Function) -> Function:
     """A corner: with a frozen bias, the weight's gradient is that of the first row alone."""
 
@@ -95,7 +117,13 @@ def weight_gradient_needs_the_bias(sound: Function) -> Function:
     return altered(sound, alter)
 
 
-@fault("linear", "(output|grad_input|grad_weight)", elements=32)
+@fault(
+    "linear",
+    "corner",
+    "(output|grad_input|grad_weight)",
+    witness=lambda: F.linear(numbers(2, 3, 1, 1, 4), numbers(2, 4)),
+    elements=32,
+)
 def second_dimension_taken_for_the_first(sound: Function) -> Function:
     """A corner: in five dimensions, the first two change places."""
 
@@ -108,7 +136,12 @@ def second_dimension_taken_for_the_first(sound: Function) -> Function:
     return function
 
 
-@fault("linear", "", message="the output on cpu float32 .* requires a gradient that nobody asked")
+@fault(
+    "linear",
+    "autograd",
+    witness=lambda: F.linear(numbers(3, 4), numbers(2, 4)),
+    message="the output on cpu float32 .* requires a gradient that nobody asked",
+)
 def frozen_and_recorded(sound: Function) -> Function:
     """A corner: where all inputs are frozen, the output asks for a gradient all the same."""
 

@@ -6,16 +6,35 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from tests.meta.faults.catalogue import PLACES, Function, altered, fault
-
-PLACES |= {name: (F, name) for name in ("log_softmax", "nll_loss", "mse_loss", "l1_loss")}
+from tests.meta.faults.catalogue import PLACES, Function, Place, fault
+from tests.meta.faults.tools import altered
+from tests.meta.faults.witnesses import derivatives, labels, numbers, second_derivatives
 
 Tensor = torch.Tensor
+
+
+def errors(loss: Function, **options: Any) -> Any:
+    """Loss and gradients of a loss of regression, called as its module calls it."""
+    x = numbers(2, 4)
+    return derivatives(loss, x, x.flip(0), **({"reduction": "mean"} | options))
+
+
+PLACES |= {
+    "log_softmax": Place(F, "log_softmax", lambda: derivatives(F.log_softmax, numbers(3, 4), 1)),
+    "nll_loss": Place(F, "nll_loss", lambda: derivatives(F.nll_loss, numbers(4, 3), labels(4, 3))),
+    "mse_loss": Place(F, "mse_loss", lambda: errors(F.mse_loss)),
+    "l1_loss": Place(F, "l1_loss", lambda: errors(F.l1_loss)),
+}
 
 # log_softmax
 
 
-@fault("log_softmax", "(output|grad_input)", required=True)
+@fault(
+    "log_softmax",
+    "option",
+    "(output|grad_input)",
+    witness=lambda: F.log_softmax(numbers(2, 3, 4), -1),
+)
 def dimensions_counted_from_the_front(sound: Function) -> Function:
     """A negative dim is taken for a positive one, if there is such."""
 
@@ -25,7 +44,12 @@ def dimensions_counted_from_the_front(sound: Function) -> Function:
     return function
 
 
-@fault("log_softmax", "output")
+@fault(
+    "log_softmax",
+    "corner",
+    "output",
+    witness=lambda: F.log_softmax(torch.tensor([0.0, -math.inf]), 0),
+)
 def masked_scores_are_not_numbers(sound: Function) -> Function:
     """A score of minus infinity has no probability at all, instead of 0."""
 
@@ -35,7 +59,13 @@ def masked_scores_are_not_numbers(sound: Function) -> Function:
     return function
 
 
-@fault("log_softmax", "grad_input", elements=64)
+@fault(
+    "log_softmax",
+    "corner",
+    "grad_input",
+    witness=lambda: derivatives(F.log_softmax, numbers(2, 17), 1),
+    elements=64,
+)
 def last_class_lost_beyond_vectors(sound: Function) -> Function:
     """Of more than 16 classes, an odd last one is not in the sum of the gradient."""
 
@@ -55,7 +85,12 @@ def last_class_lost_beyond_vectors(sound: Function) -> Function:
 # nll_loss
 
 
-@fault("nll_loss", "(loss|grad_input)", required=True)
+@fault(
+    "nll_loss",
+    "option",
+    "(loss|grad_input)",
+    witness=lambda: F.nll_loss(numbers(4, 3), labels(4, 3), weight=numbers(3).abs()),
+)
 def mean_without_weights(sound: Function) -> Function:
     """The mean divides by the number of rows that count, not by their weights."""
 
@@ -70,7 +105,12 @@ def mean_without_weights(sound: Function) -> Function:
     return function
 
 
-@fault("nll_loss", "(loss|grad_input)")
+@fault(
+    "nll_loss",
+    "option",
+    "(loss|grad_input)",
+    witness=lambda: F.nll_loss(numbers(4, 3), labels(4, 3), ignore_index=1),
+)
 def classes_are_never_ignored(sound: Function) -> Function:
     """An ignore_index that is a class is not looked at."""
 
@@ -83,7 +123,13 @@ def classes_are_never_ignored(sound: Function) -> Function:
     return function
 
 
-@fault("nll_loss", "(loss|grad_input)", elements=1024)
+@fault(
+    "nll_loss",
+    "corner",
+    "(loss|grad_input)",
+    witness=lambda: F.nll_loss(numbers(65, 3), labels(65, 3), reduction="sum"),
+    elements=1024,
+)
 def rows_beyond_a_block_are_lost(sound: Function) -> Function:
     """A loop in blocks of 64 rows leaves out the rest, where there is more than one block."""
 
@@ -101,13 +147,13 @@ def rows_beyond_a_block_are_lost(sound: Function) -> Function:
 # MSE and L1
 
 
-@fault("mse_loss", "(grad_input|grad_target)", required=True)
+@fault("mse_loss", "formula", "(grad_input|grad_target)")
 def factor_2_lost(sound: Function) -> Function:
     """The derivative of a square is taken for the number itself."""
     return altered(sound, lambda grads, *_: [g if g is None else g / 2 for g in grads])
 
 
-@fault("mse_loss", "loss")
+@fault("mse_loss", "formula", "loss")
 def mean_over_rows(sound: Function) -> Function:
     """The mean divides by the number of rows instead of elements."""
 
@@ -119,7 +165,7 @@ def mean_over_rows(sound: Function) -> Function:
     return function
 
 
-@fault("mse_loss", "loss")
+@fault("mse_loss", "option", "loss", witness=lambda: errors(F.mse_loss, weight=numbers(2, 4).abs()))
 def weights_left_out_of_the_mean(sound: Function) -> Function:
     """With weights, the mean divides by the number of elements."""
 
@@ -132,7 +178,12 @@ def weights_left_out_of_the_mean(sound: Function) -> Function:
     return function
 
 
-@fault("mse_loss", "second grad_input")
+@fault(
+    "mse_loss",
+    "autograd",
+    "second grad_input",
+    witness=lambda: second_derivatives(lambda x: F.mse_loss(x, torch.ones(3)), numbers(3)),
+)
 def curvature_lost(sound: Function) -> Function:
     """The double backward takes the errors for constants."""
 
@@ -147,7 +198,12 @@ def curvature_lost(sound: Function) -> Function:
     return function
 
 
-@fault("l1_loss", "(grad_input|grad_target)", required=True)
+@fault(
+    "l1_loss",
+    "corner",
+    "(grad_input|grad_target)",
+    witness=lambda: derivatives(F.l1_loss, numbers(3), numbers(3)),
+)
 def kink_takes_a_side(sound: Function) -> Function:
     """Where the error is 0 the gradient is that of a positive one."""
 
@@ -165,13 +221,18 @@ def kink_takes_a_side(sound: Function) -> Function:
     return function
 
 
-@fault("l1_loss", "grad_target")
+@fault("l1_loss", "formula", "grad_target")
 def target_pulled_away(sound: Function) -> Function:
     """The gradient of the target has the sign of the prediction's."""
     return altered(sound, lambda grads, *_: [grads[0], None if grads[1] is None else -grads[1]])
 
 
-@fault("l1_loss", "(loss|grad_input|grad_target)")
+@fault(
+    "l1_loss",
+    "formula",
+    "(loss|grad_input|grad_target)",
+    witness=lambda: F.l1_loss(numbers(3), numbers(3) + 1 / 16),
+)
 def nearly_right_near_0(sound: Function) -> Function:
     """Errors below 1/8 are squared, as in a Huber loss."""
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import Phase, settings
 
 from tests.harness.profiles import EXAMPLES
-from tests.meta.faults.catalogue import CONTROL, FAULTS
+from tests.meta.faults.catalogue import FAULTS
+from tests.meta.faults.control import CONTROL
 
 for name in EXAMPLES:  # where it matters whether a fault is found, and not how small
     settings.register_profile(

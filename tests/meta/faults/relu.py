@@ -1,16 +1,36 @@
 """Faults of ReLU."""
 
+import math
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from tests.meta.faults.catalogue import PLACES, Function, altered, fault
+from tests.meta.faults.catalogue import PLACES, Function, Place, fault
+from tests.meta.faults.tools import altered
+from tests.meta.faults.witnesses import derivatives, numbers
 
-PLACES |= {"relu in place": (torch, "relu_"), "threshold": (F, "threshold")}
+
+def in_place(x: torch.Tensor) -> Any:
+    """What is returned, the gradient, and what became of the input."""
+    x = x.clone()
+    return F.relu(x, inplace=True), x
 
 
-@fault("relu", "grad_input", required=True)
+PLACES |= {
+    "relu": Place(F, "relu", lambda: derivatives(F.relu, numbers(9))),
+    "relu in place": Place(torch, "relu_", lambda: in_place(numbers(9))),
+    "threshold": Place(F, "threshold", lambda: derivatives(F.threshold, numbers(9), 2.0, 0.5)),
+}
+
+
+@fault(
+    "relu",
+    "corner",
+    "grad_input",
+    witness=lambda: derivatives(F.relu, torch.zeros(2)),
+    required=True,
+)
 def gradient_1_at_0(sound: Function) -> Function:
     """The gradient passes at 0, where torch promises to stop it."""
 
@@ -20,7 +40,12 @@ def gradient_1_at_0(sound: Function) -> Function:
     return altered(sound, alter)
 
 
-@fault("relu", "grad_input")
+@fault(
+    "relu",
+    "corner",
+    "grad_input",
+    witness=lambda: derivatives(F.relu, -torch.ones(2), back=torch.full((2,), math.inf)),
+)
 def gradient_times_mask(sound: Function) -> Function:
     """A NaN or infinite gradient is multiplied by 0 instead of left out: it becomes NaN."""
 
@@ -30,25 +55,36 @@ def gradient_times_mask(sound: Function) -> Function:
     return altered(sound, alter)
 
 
-@fault("relu", "output")
+@fault("relu", "corner", "output", witness=lambda: F.relu(torch.tensor(-0.0)))
 def sign_of_zero_lost(sound: Function) -> Function:
     """relu(-0.0) is +0.0."""
     return lambda x, inplace=False: sound(x, inplace) + 0.0
 
 
-@fault("relu in place", "output", message="relu: {output} on cpu {dtype} ", required=True)
+@fault("relu in place", "aliasing", "output", message="relu: {output} on cpu {dtype} ")
 def copied_in_place(sound: Function) -> Function:
     """A corner of in place: the input is left as it was, and a copy returned."""
     return lambda x: sound(x.clone())
 
 
-@fault("relu in place", "output", message="relu: {output} on cpu {dtype} ")
+@fault(
+    "relu in place",
+    "corner",
+    "output",
+    witness=lambda: in_place(torch.tensor(math.nan)),
+    message="relu: {output} on cpu {dtype} ",
+)
 def nan_lost_in_place(sound: Function) -> Function:
     """A corner of in place: the larger of 0 and NaN is taken to be 0."""
     return lambda x: sound(x.masked_fill_(x.isnan(), 0.0))
 
 
-@fault("threshold", "(output|grad_input)", required=True)
+@fault(
+    "threshold",
+    "corner",
+    "(output|grad_input)",
+    witness=lambda: F.threshold(torch.ones(2), 1.0, 0.5),
+)
 def threshold_passes_itself(sound: Function) -> Function:
     """What equals the threshold is kept."""
 
@@ -58,7 +94,7 @@ def threshold_passes_itself(sound: Function) -> Function:
     return function
 
 
-@fault("threshold", "grad_input")
+@fault("threshold", "option", "grad_input")
 def gradient_of_the_threshold_at_0(sound: Function) -> Function:
     """A corner: the gradient stops below 0, wherever the threshold is."""
 

@@ -1,11 +1,15 @@
 """Faults of forward mode and of the double backward, which no first derivative shows."""
 
+from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch.autograd.forward_ad import make_dual, unpack_dual
 
-from tests.meta.faults.catalogue import Function, altered, fault
+from tests.meta.faults.catalogue import Function, fault
+from tests.meta.faults.tools import altered
+from tests.meta.faults.witnesses import labels, numbers, second_derivatives, tangents
 
 
 def in_forward_mode(sound: Function, alter: Function) -> Function:
@@ -20,13 +24,23 @@ def in_forward_mode(sound: Function, alter: Function) -> Function:
     return function
 
 
-@fault("linear", "tangent")
+@fault(
+    "linear",
+    "autograd",
+    "tangent",
+    witness=lambda: tangents(F.linear, numbers(3, 4), numbers(2, 4), numbers(2)),
+)
 def tangent_of_the_bias_lost(sound: Function) -> Function:
     """In forward mode the output does not move with the bias."""
     return in_forward_mode(sound, lambda tangent, input, weight, bias: tangent - bias)
 
 
-@fault("linear", "second grad_weight")
+@fault(
+    "linear",
+    "autograd",
+    "second grad_weight",
+    witness=lambda: second_derivatives(F.linear, numbers(3, 4), numbers(2, 4)),
+)
 def weight_held_in_the_backward(sound: Function) -> Function:
     """The gradient of the input is computed with a copy of the weight: it forgets where from."""
 
@@ -37,13 +51,18 @@ def weight_held_in_the_backward(sound: Function) -> Function:
     return altered(sound, alter)
 
 
-@fault("relu", "tangent", required=True)
+@fault("relu", "autograd", "tangent", witness=lambda: tangents(F.relu, numbers(9)))
 def tangent_passes_below_0(sound: Function) -> Function:
     """In forward mode the output moves with the input even where it is 0."""
     return in_forward_mode(sound, lambda tangent, input: input)
 
 
-@fault("cross_entropy", "second grad_input", required=True)
+@fault(
+    "cross_entropy",
+    "autograd",
+    "second grad_input",
+    witness=lambda: second_derivatives(F.cross_entropy, numbers(4, 3), labels(4, 3)),
+)
 def scores_held_in_the_backward(sound: Function) -> Function:
     """The second derivative of log_softmax lacks the term through which one score moves others."""
 
@@ -63,7 +82,15 @@ def scores_held_in_the_backward(sound: Function) -> Function:
     return lambda *inputs, **options: sound(*inputs, **options) if options else faulty(*inputs)
 
 
-@fault("batch_norm", "tangent")
+@fault(
+    "batch_norm",
+    "autograd",
+    "tangent",
+    witness=lambda: tangents(
+        partial(F.batch_norm, running_mean=None, running_var=None, training=True, eps=1.0),
+        numbers(6, 3),
+    ),
+)
 def statistics_held_in_forward_mode(sound: Function) -> Function:
     """In forward mode mean and variance of the batch do not move with the batch."""
 

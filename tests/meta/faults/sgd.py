@@ -3,21 +3,42 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
+from torch.optim import SGD
 
-from tests.meta.faults.catalogue import Function, around, fault, parameters, setting, stepping
+from tests.meta.faults.catalogue import PLACES, Function, Place, fault
+from tests.meta.faults.tools import around, parameters, setting, stepping
+from tests.meta.faults.witnesses import pair, trained
+
+PLACES["sgd"] = Place(SGD, "step", lambda: trained(SGD(pair(), lr=0.1, momentum=0.9)))
 
 
-@fault("sgd", "(param|momentum_buffer)", required=True)
+def surroundings(optimizer: Any) -> Any:
+    """All of the memory of which a parameter is a part."""
+    memory = torch.full((3,), math.nan)
+    memory[1] = 4.0
+    trained(optimizer([memory[1:2].requires_grad_()]))
+    return memory
+
+
+def state_after_zero_grad(optimizer: SGD) -> Any:
+    """What the optimizer keeps, when it has stepped and its gradients are cleared in place."""
+    trained(optimizer, 1)
+    optimizer.zero_grad(set_to_none=False)
+    return list(optimizer.state.values())
+
+
+@fault("sgd", "formula", "(param|momentum_buffer)", required=True)
 def gradient_dampened(sound: Function) -> Function:
     """Momentum averages: the gradient enters the buffer times 1 - momentum."""
     dampened = around(lambda self: setting(self, dampening=lambda group: group["momentum"]))
     return dampened(sound)
 
 
-@fault("sgd", "(param|momentum_buffer)")
+@fault("sgd", "state", "(param|momentum_buffer)")
 def buffer_forgotten(sound: Function) -> Function:
     """Each step starts the momentum anew."""
 
@@ -30,7 +51,7 @@ def buffer_forgotten(sound: Function) -> Function:
     return around(forget)(sound)
 
 
-@fault("sgd", "(param|momentum_buffer)")
+@fault("sgd", "state", "(param|momentum_buffer)")
 def last_parameter_skipped(sound: Function) -> Function:
     """Of several parameters, the last is not updated."""
 
@@ -45,7 +66,7 @@ def last_parameter_skipped(sound: Function) -> Function:
     return around(skip)(sound)
 
 
-@fault("sgd", "gradient")
+@fault("sgd", "aliasing", "gradient")
 def gradient_scaled_in_place(sound: Function) -> Function:
     """step() leaves the gradient multiplied by the learning rate."""
 
@@ -60,7 +81,12 @@ def gradient_scaled_in_place(sound: Function) -> Function:
     return around(scale)(sound)
 
 
-@fault("sgd", "(param|momentum_buffer)")
+@fault(
+    "sgd",
+    "option",
+    "(param|momentum_buffer)",
+    witness=lambda: trained(SGD(pair(), lr=0.1, momentum=0.9, foreach=True, maximize=True)),
+)
 def maximize_ignored_by_foreach(sound: Function) -> Function:
     """Only the foreach path descends, whatever it is told."""
 
@@ -70,7 +96,12 @@ def maximize_ignored_by_foreach(sound: Function) -> Function:
     return around(ignore)(sound)
 
 
-@fault("sgd", "(param|momentum_buffer)")
+@fault(
+    "sgd",
+    "option",
+    "(param|momentum_buffer)",
+    witness=lambda: trained(SGD(pair(), lr=0.1, momentum=0.9, dampening=0.5)),
+)
 def dampened_from_the_first_step(sound: Function) -> Function:
     """The first momentum buffer is dampened as well."""
 
@@ -84,7 +115,12 @@ def dampened_from_the_first_step(sound: Function) -> Function:
     return around(early)(sound)
 
 
-@fault("sgd", "(param|momentum_buffer)")
+@fault(
+    "sgd",
+    "aliasing",
+    "(param|momentum_buffer)",
+    witness=lambda: state_after_zero_grad(SGD(pair(), lr=0.1, momentum=0.9)),
+)
 def buffer_aliases_the_gradient(sound: Function) -> Function:
     """The first momentum buffer is the gradient's tensor itself."""
 
@@ -100,14 +136,27 @@ def buffer_aliases_the_gradient(sound: Function) -> Function:
     return around(alias)(sound)
 
 
-@fault("sgd", "(param|momentum_buffer)")
+@fault(
+    "sgd",
+    "option",
+    "(param|momentum_buffer)",
+    witness=lambda: trained(
+        SGD([{"params": [p], "lr": lr} for p, lr in zip(pair(), (1.0, 0.1), strict=True)])
+    ),
+)
 def lr_of_the_first_group(sound: Function) -> Function:
     """Every group steps at the first one's learning rate."""
     shared = around(lambda self: setting(self, lr=lambda group: self.param_groups[0]["lr"]))
     return shared(sound)
 
 
-@fault("sgd", "(param|momentum_buffer)", elements=8)
+@fault(
+    "sgd",
+    "corner",
+    "(param|momentum_buffer)",
+    witness=lambda: trained(SGD([torch.empty(0, requires_grad=True), *pair()], lr=0.1)),
+    elements=8,
+)
 def empty_parameter_stops_its_neighbours(sound: Function) -> Function:
     """Parameters after an empty one are not updated."""
 
@@ -127,7 +176,13 @@ def empty_parameter_stops_its_neighbours(sound: Function) -> Function:
     return around(stop)(sound)
 
 
-@fault("sgd", "(param|momentum_buffer)", dtype="float64")
+@fault(
+    "sgd",
+    "precision",
+    "(param|momentum_buffer)",
+    witness=lambda: trained(SGD(pair(torch.float64), lr=0.1, foreach=True)),
+    dtype="float64",
+)
 def foreach_computes_in_float32(sound: Function) -> Function:
     """One path takes float64 numbers through float32."""
 
@@ -141,7 +196,7 @@ def foreach_computes_in_float32(sound: Function) -> Function:
     return around(narrow)(sound)
 
 
-@fault("sgd", "surroundings")
+@fault("sgd", "aliasing", "surroundings", witness=lambda: surroundings(partial(SGD, lr=0.1)))
 def neighbours_written(sound: Function) -> Function:
     """The whole memory that a parameter is a view into is written to."""
 

@@ -5,18 +5,20 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from tests.meta.faults.catalogue import PLACES, Function, altered, fault
+from tests.meta.faults.catalogue import PLACES, Function, Place, fault
+from tests.meta.faults.tools import altered
+from tests.meta.faults.witnesses import derivatives, numbers
 
-PLACES |= {"softplus": (F, "softplus")}
+PLACES["softplus"] = Place(F, "softplus", lambda: derivatives(F.softplus, numbers(9)))
 
 
-@fault("softplus", "(output|grad_input)")
+@fault("softplus", "option", "(output|grad_input)", witness=lambda: F.softplus(numbers(9), 3.0))
 def beta_not_divided_out(sound: Function) -> Function:
     """The output stays in units of 1 / beta."""
     return lambda x, beta=1.0, threshold=20.0: sound(x, beta, threshold) * beta
 
 
-@fault("softplus", "output")
+@fault("softplus", "precision", "output")
 def small_exponentials_lost(sound: Function) -> Function:
     """A corner: log(1 + e) instead of log1p(e), which is 0 where e is small."""
 
@@ -27,13 +29,21 @@ def small_exponentials_lost(sound: Function) -> Function:
     return function
 
 
-@fault("softplus", "(output|grad_input)")
+@fault(
+    "softplus", "option", "(output|grad_input)", witness=lambda: F.softplus(numbers(9), 3.0, 6.0)
+)
 def threshold_of_the_input(sound: Function) -> Function:
     """A corner: the threshold is compared with x, not with beta x."""
     return lambda x, beta=1.0, threshold=20.0: sound(x, beta, threshold * beta)
 
 
-@fault("softplus", "grad_input", elements=17)
+@fault(
+    "softplus",
+    "corner",
+    "grad_input",
+    witness=lambda: derivatives(F.softplus, torch.ones(2), 1.0, 1.0),
+    elements=17,
+)
 def gradient_passes_at_the_threshold(sound: Function) -> Function:
     """A corner: what equals the threshold has the slope 1."""
 

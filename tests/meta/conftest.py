@@ -1,0 +1,15 @@
+"""What is drawn anew each day: which faults are put into torch."""
+
+import os
+from datetime import date
+
+import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Of one day in all processes, even at midnight."""
+    os.environ.setdefault("BACKPROOF_DAY", date.today().isoformat())
+
+
+def pytest_report_header() -> str:
+    return f"faults of the day: BACKPROOF_DAY={os.environ['BACKPROOF_DAY']} draws them again"
