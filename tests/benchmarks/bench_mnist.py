@@ -50,7 +50,8 @@ def of_torch(epoch: list[tuple[Any, Any]], device: str) -> None:
     opt = OPTIMIZER(params, **OPTIONS)
     for images, labels in epoch:
         opt.zero_grad()
-        training.torch_loss(params, images, labels).backward()
+        loss, _ = training.torch_forward(params, images, labels)
+        loss.backward()
         opt.step()
 
 

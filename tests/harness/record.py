@@ -56,7 +56,8 @@ class Record:
     tallies: dict[tuple[Row, str], Tally] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     ledger: dict[str, tuple[int, int]] = field(default_factory=dict)  # by id: (agree, deviate)
-    curves: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # by name and line
+    curves: dict[str, dict[str, dict[str, list[float]]]] = field(default_factory=dict)
+    """By run, panel and line; the last number of each line stands at the end of the run."""
     benchmarks: list[Benchmark] = field(default_factory=list)
     test: float = math.inf  # the number of the test that is running
 

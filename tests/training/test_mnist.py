@@ -17,6 +17,7 @@ from tests.harness.record import RECORD
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check
+from tests.training.curves import Curves, known
 from tests.training.mnist import Mnist
 from tests.training.progress import progress
 
@@ -49,11 +50,14 @@ def initial(pixels: int) -> mlp.Parameters:
     return mlp.Parameters(*(p.astype(np.float32) for p in drawn))
 
 
-def torch_loss(params: list[torch.Tensor], images: Any, labels: Any) -> torch.Tensor:
+def torch_forward(
+    params: list[torch.Tensor], images: Any, labels: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss and the logits."""
     weight1, bias1, weight2, bias2 = params
     x = torch.from_numpy(images).to(weight1.device)
     logits = F.linear(F.relu(F.linear(x, weight1, bias1)), weight2, bias2)
-    return F.cross_entropy(logits, torch.from_numpy(labels).to(weight1.device))
+    return F.cross_entropy(logits, torch.from_numpy(labels).to(weight1.device)), logits
 
 
 def reference_step(
@@ -84,18 +88,24 @@ def test_every_step_of_an_mnist_epoch_equals_the_reference(
         opt = optimizer(params, **options)
         epoch = list(batches(mnist.train_images, mnist.train_labels, VERIFIED, seed=1))
         steps = progress(epoch, f"{name}, every step verified", request.config)
-        curve = RECORD.curves.setdefault(f"mnist {name}", {}).setdefault(f"torch on {device}", [])
+        curves = Curves(f"mnist {name} on {device}")
         for number, (images, labels) in enumerate(steps, start=1):
             opt.zero_grad()
             before = vectors({"param": p, **opt.state[p]} for p in params)
-            loss = torch_loss(params, images, labels)
-            curve.append(loss.item())
+            loss, logits = torch_forward(params, images, labels)
             loss.backward()
-            verify_gradients(f"mnist {name}", target, images, labels, loss, params)
-            grads = vectors({"grad": p.grad} for p in params)
-            opt.step()
-            after = vectors({"param": p, **opt.state[p]} for p in params)
-            verify_update(f"mnist {name}", target, name, options, before | grads, after, number)
+            with RECORD.apart():
+                expected = verify_gradients(f"mnist {name}", target, images, labels, loss, params)
+                grads = vectors({"grad": p.grad} for p in params)
+                opt.step()
+                after = vectors({"param": p, **opt.state[p]} for p in params)
+                verify_update(f"mnist {name}", target, name, options, before | grads, after, number)
+                curves.batch(
+                    f"torch on {device}", loss.item(), logits.detach().cpu().numpy(), labels
+                )
+                curves.batch("NumPy", *expected, labels)
+                curves.shares(RECORD)
+            curves.norms(params)
 
 
 def vectors(states: Iterable[Parameters]) -> dict[str, torch.Tensor]:
@@ -114,11 +124,12 @@ def verify_gradients(
     labels: Any,
     loss: torch.Tensor,
     params: list[torch.Tensor],
-) -> None:
+) -> tuple[Any, Any]:
+    """Return the reference's loss and logits."""
     rounding = Rounding.kernel(target.dtype)
     tracked = mlp.Parameters(*(rounding.array(p.detach().cpu().double().numpy()) for p in params))
     inputs = rounding.array(images)
-    activations = mlp.forward(tracked, inputs, labels)
+    activations: Any = mlp.forward(tracked, inputs, labels)
     check(component, "loss", target, loss, rounding.stored(activations.loss))
     grads = mlp.backward(tracked, inputs, labels, activations)
     for label, param, grad in zip(mlp.Parameters._fields, params, grads, strict=True):
@@ -128,6 +139,7 @@ def verify_gradients(
             assert param.grad is not None, f"{component}: no gradient of {label}"
             want = rounding.stored(grad[block])
             check(component, f"grad {label}", target, param.grad[block], want)
+    return activations.loss.value, activations.logits.value
 
 
 def verify_update(
@@ -170,37 +182,40 @@ def test_numpy_alone_learns_mnist_as_torch_does(
         state: list[Parameters] = [{} for _ in ours]
         theirs = [torch.from_numpy(p.copy()).to(device).requires_grad_() for p in ours]
         opt = optimizer(theirs, **options)
-        curves: dict[str, list[float]] = {f"torch on {device}": [], "NumPy alone": []}
-        RECORD.curves[f"mnist {name}, {epochs} epochs"] = curves
+        curves = Curves(f"mnist {name} on {device}, {epochs} epochs, NumPy by itself")
         schedule = [
             batch for epoch in range(epochs) for batch in batches(images, labels, ALONE, epoch)
         ]
+        accuracy: list[float] = []
         for step, (x, t) in enumerate(
             progress(schedule, f"{name}, NumPy alone beside torch", request.config), start=1
         ):
             opt.zero_grad()
-            loss = torch_loss(theirs, x, t)
+            loss, logits = torch_forward(theirs, x, t)
             loss.backward()
             opt.step()
 
             parameters = mlp.Parameters(*ours)
             activations = mlp.forward(parameters, x, t)
             grads = mlp.backward(parameters, x, t, activations)
-            curves[f"torch on {device}"].append(loss.item())
-            curves["NumPy alone"].append(float(activations.loss))
+            curves.batch(f"torch on {device}", loss.item(), logits.detach().cpu().numpy(), t)
+            curves.batch("NumPy", activations.loss, activations.logits, t)
+            curves.norms(theirs)
             for i, grad in enumerate(grads):
                 after = reference_step(name, options, ours[i], grad, state[i], step)
                 ours[i], state[i] = after.pop("param"), after
-        accuracy = [
-            accuracy_of(mlp.Parameters(*params), mnist)
-            for params in (ours, [p.detach().cpu().numpy() for p in theirs])
-        ]
+            if step * epochs % len(schedule) == 0:
+                accuracy = [
+                    accuracy_of(mlp.Parameters(*params), mnist)
+                    for params in (ours, [p.detach().cpu().numpy() for p in theirs])
+                ]
+                for line, share in zip(("NumPy", f"torch on {device}"), accuracy, strict=True):
+                    curves.add("% of the test images known", line, share)
         claim.shows(f"{mnist.name}: {accuracy[1]:.0f} % of {len(mnist.test_labels):,} test images")
         assert min(accuracy) >= 97, f"after {epochs} epochs NumPy, torch know {accuracy} %"
         assert abs(accuracy[0] - accuracy[1]) <= 0.3, f"NumPy, torch know {accuracy} %"
 
 
 def accuracy_of(parameters: mlp.Parameters, mnist: Mnist) -> float:
-    """The share of test images whose highest score is that of the true class, in percent."""
     logits = mlp.forward(parameters, mnist.test_images, mnist.test_labels).logits
-    return 100 * float(np.mean(logits.argmax(axis=1) == mnist.test_labels))
+    return known(logits, mnist.test_labels)

@@ -1,37 +1,36 @@
 """The report as data: all that a run has seen, in one dictionary that JSON holds.
 
-Schema 1, by key:
-
-    schema            1
-    environment       versions, processors, threads, precision switches
-    run               profile, seed, arguments, seconds, exit_status
-    rows              one for each cell of the matrix: device, component, path, output, dtype,
-                      examples, elements, deviations, known, vacuous (a share), worst_share (of the
-                      bound), worst_ulp, shares (how many comparisons in each tenth of the bound)
-    failures          test, message, text
-    known_deviations  id, agree, deviate, and what the ledger says
-    curves            by name and line: a number for each step
-    not_verified      lines
+`schema.json` beside this file says what each key means. A change that its readers would notice
+raises `files.SCHEMA`.
 """
 
 import math
 import os
 import platform
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
 import torch
 
 from tests.harness.deviations import ledger
 from tests.harness.record import Record
+from tests.harness.report.files import SCHEMA
 
-SCHEMA = 1
+PACKAGES = ("torch", "numpy", "hypothesis", "pytest", "pytest-xdist", "torchvision")
+COMFORTS = {
+    "jinja2": "report.html",
+    "matplotlib": "the curves of report.html",
+    "rich": "the table of claims in colour",
+    "tqdm": "progress bars",
+    "xdist": "pytest -n",
+}
+"""What a run does without where a package is not installed."""
 
 
 def report(
-    record: Record, run: dict[str, Any], failures: list[dict[str, str]], devices: tuple[str, ...]
+    record: Record, run: dict[str, Any], failures: list[dict[str, Any]], devices: tuple[str, ...]
 ) -> dict[str, Any]:
     """Gather the report of a run."""
     rows = []
@@ -44,15 +43,24 @@ def report(
     return {
         "schema": SCHEMA,
         "environment": environment(devices),
+        "switches": switches(),
         "run": run,
         "rows": rows,
         "failures": failures,
         "known_deviations": [
             {**asdict(known[id_]), "date": str(known[id_].date), "agree": agree, "deviate": deviate}
-            for id_, (agree, deviate) in record.ledger.items()
+            for id_, (agree, deviate) in sorted(record.ledger.items())
         ],
-        "curves": record.curves,
+        "curves": {
+            name: {
+                panel: {line: [shortened(x) for x in numbers] for line, numbers in lines.items()}
+                for panel, lines in panels.items()
+            }
+            for name, panels in record.curves.items()
+        },
+        "benchmarks": [asdict(benchmark) for benchmark in record.benchmarks],
         "not_verified": record.notes,
+        "switched_off": {name: what for name, what in COMFORTS.items() if not find_spec(name)},
     }
 
 
@@ -61,17 +69,35 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def shortened(value: float) -> float | None:
+    """Five digits are more than a curve shows."""
+    return finite(float(f"{value:.5g}"))
+
+
 def environment(devices: tuple[str, ...]) -> dict[str, Any]:
     """What the numbers may depend on."""
     return {
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "hypothesis": version("hypothesis"),
         "python": platform.python_version(),
+        **{name: installed for name in PACKAGES if (installed := version_of(name))},
         "system": f"{platform.system()} {platform.machine()}",
         "processors": os.cpu_count(),
         "vector instructions": torch.backends.cpu.get_cpu_capability(),
         "devices": {device: described(device) for device in devices},
+    }
+
+
+def version_of(package: str) -> str | None:
+    if package == "torch":  # which build it is, too
+        return torch.__version__
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def switches() -> dict[str, Any]:
+    """What may be set, and changes how torch rounds."""
+    return {
         "threads": torch.get_num_threads(),
         "float32 matmul precision": torch.get_float32_matmul_precision(),
         "oneDNN": bool(torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled),

@@ -1,71 +1,124 @@
 """The report as one page: a heat map of the matrix, the training curves, what failed and where."""
 
-import io
+import base64
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-import numpy as np
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from tests.harness.formats import FORMATS
+from tests.harness.record import Tally
 from tests.harness.report.terminal import tried, ulps
 
-WINDOW = 25  # steps that a training curve is averaged over
+Paths = dict[str, Tally]  # by path
+Section = dict[str, dict[str, Paths]]  # by output and dtype
 
 
-def page(data: dict[str, Any]) -> str:
+def page(data: dict[str, Any], sensitivity: dict[str, Any] | None = None) -> str:
     """One self-contained HTML file: no script, no network."""
     loader = FileSystemLoader(Path(__file__).parent)
     templates = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    rows = data["rows"]
     return templates.get_template("page.html").render(
         data=data,
-        dtypes=[name for name in FORMATS if any(row["dtype"] == name for row in data["rows"])],
-        sections=sections(data["rows"]),
-        charts={name: chart(lines) for name, lines in data["curves"].items()},
-        comparisons=sum(row["examples"] for row in data["rows"]),
-        elements=sum(row["elements"] for row in data["rows"]),
+        dtypes=[name for name in FORMATS if any(row["dtype"] == name for row in rows)],
+        sections=sections(rows),
+        runs=drawn(data["curves"]),
+        whole=total(tally(row) for row in rows),
+        sensitivity=sensitivity,
+        total=total,
         colour=colour,
+        histogram=histogram,
         tried=tried,
-        ulps=lambda worst: "" if worst is None else ulps(worst),
+        ulps=ulps,
+        download=download,
+        times=times(data["benchmarks"]),
+        seconds=seconds,
     )
 
 
-def sections(rows: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
-    """Rows by heading, output and dtype."""
-    grouped: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+def sections(rows: list[dict[str, Any]]) -> dict[str, Section]:
+    """Cells by heading, output, dtype and path."""
+    grouped: dict[str, Section] = {}
     for row in rows:
-        heading = f"{row['component']} on {row['device']} ({row['path']})"
-        grouped.setdefault(heading, {}).setdefault(row["output"], {})[row["dtype"]] = row
+        section = grouped.setdefault(f"{row['component']} on {row['device']}", {})
+        paths = section.setdefault(row["output"], {}).setdefault(row["dtype"], {})
+        paths[row["path"]] = tally(row)
     return grouped
 
 
-def colour(row: dict[str, Any]) -> str:
-    """From white, where torch is exact, to blue at the bound; red beyond it; yellow if known."""
-    if row["deviations"]:
-        return "#e5484d"
-    if row["known"]:
-        return "#f5d90a"
-    lightness = 100 - 45 * min(row["worst_share"] or 0.0, 1.0)
-    return f"hsl(210 90% {lightness:.0f}%)"
+def tally(row: dict[str, Any]) -> Tally:
+    """A row as the run has counted it."""
+    return Tally(
+        examples=row["examples"],
+        elements=row["elements"],
+        vacuous=row["vacuous"] * row["examples"],
+        worst_share=infinite(row["worst_share"]),
+        worst_ulp=infinite(row["worst_ulp"]),
+        deviations=row["deviations"],
+        known=row["known"],
+        shares=row["shares"],
+    )
 
 
-def chart(lines: dict[str, list[float]]) -> Markup:
-    """The loss at each step, averaged over a few, on a logarithmic scale."""
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "backproof", "font.size": 9}):
-        figure = Figure(figsize=(7, 2.8), layout="constrained")
-        axes = figure.add_subplot()
-        for (name, losses), style in zip(lines.items(), ("-", "--", ":", "-."), strict=False):
-            window = min(WINDOW, len(losses))
-            if window:
-                smooth = np.convolve(losses, np.full(window, 1 / window), mode="valid")
-                axes.plot(np.arange(window, len(losses) + 1), smooth, style, label=name)
-        axes.set(xlabel="step", ylabel=f"loss, mean of {WINDOW} steps", yscale="log")
-        axes.grid(alpha=0.3, which="both")
-        axes.legend()
-        with io.StringIO() as file:
-            figure.savefig(file, format="svg", metadata={"Date": None})
-            svg = file.getvalue()
-    return Markup(svg[svg.index("<svg") :])
+def infinite(number: float | None) -> float:
+    return math.inf if number is None else number
+
+
+def total(parts: Iterable[Tally]) -> Tally:
+    whole = Tally()
+    for part in parts:
+        whole.add(part)
+    return whole
+
+
+def colour(cell: Tally) -> Markup:
+    """A class, and how near it is to the bound: the style sheet makes a colour of both."""
+    kind = "wrong" if cell.deviations else "known" if cell.known else "right"
+    near = round(100 * min(cell.worst_share, 1.0))
+    return Markup(f'class="cell {kind}" style="--near: {near}%"')
+
+
+def histogram(cell: Tally) -> Markup:
+    """A bar for each tenth of the bound, as high as the logarithm of how many came so near."""
+    most = math.log1p(max(1, *cell.shares))
+    tops = (f"V{4 - 4 * math.log1p(count) / most:.2f}h1" for count in cell.shares)
+    told = f"comparisons in each tenth of the bound: {' '.join(map(str, cell.shares))}"
+    return Markup(
+        f'<svg class="bars" viewBox="0 0 10 4" preserveAspectRatio="none" role="img"'
+        f' aria-label="{told}"><path d="M0 4{"".join(tops)}V4z"/></svg>'
+    )
+
+
+def drawn(curves: dict[str, Any]) -> dict[str, list[tuple[str, Markup]]]:
+    """Each training run's panels; none without matplotlib."""
+    try:
+        from tests.harness.report.charts import charts
+    except ImportError:
+        return {}
+    return {run: list(charts(run, panels)) for run, panels in curves.items()}
+
+
+def download(script: str) -> str:
+    """An address that holds the script itself."""
+    return f"data:text/x-python;base64,{base64.b64encode(script.encode()).decode()}"
+
+
+def times(benchmarks: list[dict[str, Any]]) -> dict[str, dict[str, dict[int, float]]]:
+    """Seconds by group, side and size."""
+    grouped: dict[str, dict[str, dict[int, float]]] = {}
+    for timed in benchmarks:
+        sides = grouped.setdefault(timed["group"], {})
+        sides.setdefault(timed["side"], {})[timed["size"]] = timed["seconds"]
+    return grouped
+
+
+def seconds(time: float) -> str:
+    """Three digits and a unit."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if time >= size:
+            return f"{time / size:.3g} {unit}"
+    return f"{time * 1e6:.3g} µs"

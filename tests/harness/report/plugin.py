@@ -1,16 +1,18 @@
 """`--report DIR`: the run as DIR/report.json and DIR/report.html, whatever ended it."""
 
-import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.harness.plugin import STARTED, TARGETS
 from tests.harness.record import RECORD
-from tests.harness.report.data import report
+from tests.harness.report.data import report as report_of
+from tests.harness.report.files import write
 
-FAILURES: list[dict[str, str]] = []
+FAILURES: list[dict[str, Any]] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,7 +37,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.failed:
         message = getattr(getattr(report.longrepr, "reprcrash", None), "message", "")
-        FAILURES.append({"test": report.nodeid, "message": message, "text": report.longreprtext})
+        scripts = [
+            Path(str(value)) for name, value in report.user_properties if name == "reproducer"
+        ]
+        FAILURES.append(
+            {
+                "test": report.nodeid,
+                "message": message or report.longreprtext,
+                "text": report.longreprtext,
+                "reproducers": [
+                    {"file": path.name, "script": path.read_text("utf-8")} for path in scripts
+                ],
+            }
+        )
 
 
 @pytest.hookimpl(trylast=True)
@@ -46,23 +60,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     seed = config.getoption("--hypothesis-seed")
     run = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "profile": config.getoption("--hypothesis-profile") or "default",
         "seed": None if seed is None else str(seed),
         "arguments": list(config.invocation_params.args),
         "seconds": round(time.monotonic() - config.stash[STARTED], 1),
         "exit_status": int(session.exitstatus),
     }
-    data = report(RECORD, run, FAILURES, config.stash[TARGETS].devices)
-    (folder / "report.json").write_text(json.dumps(data, indent=1, allow_nan=False), "utf-8")
-    try:
-        from tests.harness.report.page import page
-    except ImportError as error:
-        RECORD.note(f"report.html was not drawn ({error.name} is not installed)")
-    else:
-        (folder / "report.html").write_text(page(data), "utf-8")
+    data = report_of(RECORD, run, FAILURES, config.stash[TARGETS].devices)
+    config.stash[WRITTEN] = write(folder, data)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if folder := terminalreporter.config.getoption("--report"):
-        written = " and ".join(sorted(str(path) for path in folder.glob("report.*")))
+WRITTEN = pytest.StashKey[str]()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if written := config.stash.get(WRITTEN, None):
         terminalreporter.write_line(f"report: {written}")
