@@ -113,8 +113,8 @@ def test_a_round_is_a_run_of_pytest_in_its_setting(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("os.cpu_count", lambda: 2)  # so that one process does it all
     quick = ["tests/clipping/test_clip_grad_value.py", "--hypothesis-profile", "quick"]
     one = one_round(Setting(threads=2, onednn=False), 7, quick)
-    environment = one.report["environment"]
-    assert (environment["threads"], environment["oneDNN"]) == (2, False)
+    switches = one.report["switches"]
+    assert (switches["threads"], switches["oneDNN"]) == (2, False)
     assert one.report["run"]["profile"] == "quick"
     assert one.alarms == []
     ((start, end),) = one.memory
