@@ -30,7 +30,7 @@ STYLE: dict[Any, Any] = {
 
 def charts(run: str, panels: dict[str, Lines]) -> Iterator[tuple[str, Markup]]:
     """Each panel's title and picture; all share the number of steps."""
-    steps = max(len(numbers) for lines in panels.values() for numbers in lines.values())
+    steps = max((len(x) for lines in panels.values() for x in lines.values()), default=0)
     for panel, lines in panels.items():
         yield panel, chart(run, panel, lines, steps)
 
@@ -39,11 +39,13 @@ def chart(run: str, panel: str, lines: Lines, steps: int) -> Markup:
     with mpl.rc_context(STYLE | {"svg.hashsalt": f"{run} {panel}"}):
         figure = Figure(figsize=(4.6, 2.3), layout="constrained")
         axes = figure.add_subplot()
+        positive = False
         for i, (name, numbers) in enumerate(lines.items()):
             x, y = thinned(numbers, steps, worst="bound" in panel)
             colour, style = COLOURS[i % len(COLOURS)], STYLES[i % len(STYLES)]
+            positive |= any(number > 0 for number in y)
             axes.plot(x, y, style, color=colour, label=name, linewidth=1.4)
-        if "%" not in panel:
+        if positive and "%" not in panel:
             axes.set_yscale("log")
         if "bound" in panel:
             axes.axhline(1, color="#e5484d", linewidth=1)
