@@ -12,6 +12,7 @@ from tests.harness.record import Tally
 from tests.harness.rounded import Rounded
 
 SMALLEST = np.finfo(np.float64).tiny  # in place of a zero bound
+WORST = 5  # elements are shown
 
 
 @dataclass(frozen=True)
@@ -67,28 +68,39 @@ class Comparison:
         tally.vacuous = self.expected.vacuous
         return tally
 
-    def explain(self) -> str:
-        """The worst element, how wrong it is, and what its bound is made of."""
+    def worst(self, count: int) -> list[tuple[np.intp, ...]]:
+        """The indices of the elements that are most wrong, by their bounds."""
         with np.errstate(all="ignore"):
             excess = np.where(self.wrong, self.error / self.bound, -1.0)
             excess = np.where(self.wrong & np.isnan(excess), np.inf, excess)
-        at = np.unravel_index(int(np.argmax(excess)), self.got.shape)
+        order = np.argsort(-excess, axis=None, kind="stable")[: min(count, int(self.wrong.sum()))]
+        return (
+            list(zip(*np.unravel_index(order, excess.shape), strict=True)) if excess.ndim else [()]
+        )
+
+    def explain(self) -> str:
+        """The worst elements, how wrong they are, and what their bounds are made of."""
+        heading = ("", "index", "expected", "got", "ulp off", "/ bound", "bound")
+        rows = [heading, *map(self.row, self.worst(WORST))]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(heading) - 1)]
+        lines = [
+            "  ".join([*(text.ljust(w) for text, w in zip(row, widths, strict=False)), row[-1]])
+            for row in rows
+        ]
+        count = f"{int(self.wrong.sum())} of {self.got.size}"
+        return "\n".join([f"  wrong elements: {count}, the worst first", *lines])
+
+    def row(self, at: tuple[np.intp, ...]) -> tuple[str, ...]:
         got, value, bound, error = (
             float(x[at]) for x in (self.got, self.value, self.bound, self.error)
         )
-        index = f"[{', '.join(map(str, at))}]" if at else "the scalar"
-        count = f"{int(self.wrong.sum())} of {self.got.size}"
-        lines = [
-            f"  {count} elements are wrong; the worst is {index}:",
-            f"  expected  {value!r}  ({value.hex()})",
-            f"  got       {got!r}  ({got.hex()})",
-        ]
+        index = f"[{', '.join(map(str, at))}]" if at else "scalar"
+        ulps, times = "", ""
         if np.isfinite(error):
-            ulps = error / float(self.fmt.ulp(np.asarray(value)))
-            times = f"{error / bound:.3g} times the bound" if bound else "where it must be exact"
-            lines.append(f"  error     {error:.3g} = {ulps:.3g} ulp, {times}")
-        lines.append(f"  bound     {bound:.3g}: {composition(self.expected, at)}")
-        return "\n".join(lines)
+            ulps = f"{error / float(self.fmt.ulp(np.asarray(value))):.3g}"
+            times = f"{error / bound:.3g}" if bound else "inf"
+        made = f"{bound:.3g}: {composition(self.expected, at)}"
+        return "", index, f"{value!r}", f"{got!r}", ulps, times, made
 
 
 def composition(expected: Rounded, at: tuple[np.intp, ...]) -> str:

@@ -15,6 +15,13 @@ from tests.harness.targets import Target
 class Deviation(AssertionError):
     """torch computed something that no faithful implementation computes."""
 
+    def __init__(
+        self, text: str, actual: torch.Tensor | None = None, comparison: Comparison | None = None
+    ) -> None:
+        super().__init__(text)
+        self.actual, self.comparison = actual, comparison
+        self.script: Any = None  # of the torch calls that lead to it, once that is written
+
 
 def check(
     component: str, output: str, target: Target, actual: torch.Tensor | None, expected: Any
@@ -48,7 +55,8 @@ def check(
                 return
     tally.add(comparison.tally())
     if wrong:
-        raise Deviation(f"{where} deviates from the reference\n{comparison.explain()}")
+        text = f"{where} deviates from the reference\n{comparison.explain()}"
+        raise Deviation(text, actual, comparison)
 
 
 def exactly(

@@ -9,6 +9,7 @@ import torch
 from hypothesis import strategies as st
 
 from reference.reduction import REDUCTIONS
+from tests.harness.reproducer.pause import literal
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.layouts import LAYOUTS, layouts_of
 from tests.harness.strategies.shapes import sides
@@ -36,6 +37,7 @@ class Labels:
     numbers: np.ndarray
     layout: str
 
+    @literal
     def tensor(self, target: Target) -> torch.Tensor:
         return LAYOUTS[self.layout](torch.from_numpy(self.numbers.copy()).to(target.device))
 

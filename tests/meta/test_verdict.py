@@ -81,11 +81,9 @@ def test_an_exact_result_admits_no_error_and_the_message_names_it_all() -> None:
     wrong[1, 2] += 2.0**-20  # 1 ulp at 8
     assert deviation(wrong).splitlines() == [
         "linear: output on cpu float32 functional deviates from the reference",
-        "  1 of 6 elements are wrong; the worst is [1, 2]:",
-        "  expected  8.0  (0x1.0000000000000p+3)",
-        "  got       8.000000953674316  (0x1.0000020000000p+3)",
-        "  error     9.54e-07 = 1 ulp, where it must be exact",
-        "  bound     0: every operation is exact here",
+        "  wrong elements: 1 of 6, the worst first",
+        "  index   expected  got                ulp off  / bound  bound",
+        "  [1, 2]  8.0       8.000000953674316  1        inf      0: every operation is exact here",
     ]
 
 
@@ -98,12 +96,12 @@ def test_the_worst_element_is_told_in_ulp_and_as_a_share_of_the_bound(record: Re
     wrong[0, 1] *= 1 + 1e-5
     wrong[0, 0] *= 1 + 1e-4
     message = deviation(wrong, expected)
-    assert "2 of 2 elements are wrong; the worst is [0, 0]:" in message
+    assert "wrong elements: 2 of 2, the worst first" in message
     error = abs(float(wrong[0, 0]) - float(expected.value[0, 0]))
-    told = re.search(r"error     (\S+) = (\S+) ulp, (\S+) times the bound", message)
+    told = re.search(r"\[0, 0\] +\S+ +\S+ +(\S+) +(\S+) +", message)
     assert told, message
     ulp, bound = 2.0**-27, float(expected.bound[0, 0])  # of numbers from 1/16 to 1/8
-    assert told.groups() == tuple(f"{x:.3g}" for x in (error, error / ulp, error / bound))
+    assert told.groups() == tuple(f"{x:.3g}" for x in (error / ulp, error / bound))
     (tally,) = record.tallies.values()
     assert (tally.examples, tally.deviations) == (2, 1)
     assert tally.worst_share == pytest.approx(error / bound)
@@ -111,7 +109,7 @@ def test_the_worst_element_is_told_in_ulp_and_as_a_share_of_the_bound(record: Re
 
 
 def test_a_scalar_has_no_index() -> None:
-    assert "the worst is the scalar:" in deviation(torch.tensor(1.0), ROUNDING.array(np.zeros(())))
+    assert "\n  scalar " in deviation(torch.tensor(1.0), ROUNDING.array(np.zeros(())))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +121,7 @@ def test_the_part_that_dominates_the_bound_comes_first(dtype: str, leading: str)
     target = Target("cpu", dtype, "functional")
     x = np.linspace(0.5, 1, 64, dtype=np.float16).reshape(1, 64)
     expected = rounding.stored(linear(rounding.array(x), rounding.array(x)))
-    with pytest.raises(Deviation, match=rf"bound     \S+: \S+ {leading}"):
+    with pytest.raises(Deviation, match=rf"  \S+: \S+ {leading}"):
         check("linear", "output", target, torch.zeros(1, 1, dtype=target.torch_dtype), expected)
 
 
@@ -152,8 +150,7 @@ def test_an_error_inherited_from_another_kernel_is_told() -> None:
 )
 def test_kinds_must_agree(expected: float, got: float) -> None:
     message = deviation(torch.tensor([got]), ROUNDING.array([expected]))
-    assert "the worst is [0]:" in message
-    assert f"expected  {expected!r}  " in message
+    assert re.search(rf"\[0\] +{re.escape(repr(expected))} ", message)
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 0.0, -0.0])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
+from tests.harness.reproducer.pause import literal
 from tests.optimizers.events import Step
 from tests.optimizers.known_faults import foreach_nesterov_overwrites
 from tests.optimizers.moments import Moment
@@ -48,6 +49,7 @@ def accumulate(life: "Life", event: Step, moment: Moment) -> Given:
     return [None if p.grad is None else p.grad.clone() for p in life.params]
 
 
+@literal
 def check_untouched(life: "Life", given: Given, moment: Moment) -> None:
     """The gradients are as they were given. Then they are filled with NaN: no state may follow."""
     for k, (param, grad) in enumerate(zip(life.params, given, strict=True)):

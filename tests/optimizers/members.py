@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from tests.harness.reproducer.pause import literal
 from tests.harness.strategies.layouts import LAYOUTS
 from tests.harness.targets import Target
 from tests.optimizers.history import History
@@ -23,6 +24,7 @@ class Member:
     grad_layout: str
     is_complex: bool
 
+    @literal
     def tensor(self, numbers: torch.Tensor, layout: str) -> torch.Tensor:
         """This member's share of the numbers of all parameters, in a layout."""
         piece = numbers[self.where].to(self.target.device, self.target.torch_dtype, copy=True)

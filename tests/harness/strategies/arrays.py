@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.vendor.pretty import RepresentationPrinter
 
 from tests.harness.formats import FORMATS
+from tests.harness.reproducer.pause import literal
 from tests.harness.strategies.layouts import LAYOUTS, layouts_of
 from tests.harness.strategies.values import Values, values
 from tests.harness.targets import Target
@@ -34,6 +35,7 @@ class DrawnArray:
             numbers = np.broadcast_to(numbers[:1], self.shape)
         return numbers
 
+    @literal
     def tensor(self, target: Target, requires_grad: bool = False) -> torch.Tensor:
         """The numbers on a target's device, in its dtype and in the layout; a leaf."""
         numbers = tensor_of(self, target.dtype).to(target.device, copy=True)

@@ -1,0 +1,1 @@
+"""A failure as a standalone script: its torch calls are recorded, pruned, and written down."""

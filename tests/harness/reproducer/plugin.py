@@ -1,0 +1,103 @@
+"""Each deviation gets its script and its page, in place of tracebacks; `-v` shows these as well."""
+
+import functools
+import inspect
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis.control import current_build_context
+
+from tests.harness.plugin import TARGETS
+from tests.harness.reproducer.file import write
+from tests.harness.reproducer.message import message, rerun_command
+from tests.harness.reproducer.replay import script_of
+from tests.harness.verdict import Deviation
+
+
+def folder_of(config: pytest.Config) -> Path:
+    """Where scripts are written."""
+    folder = config.getoption("--report") or config.rootpath / ".backproof"
+    return Path(folder)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if handle := getattr(getattr(item, "obj", None), "hypothesis", None):
+            handle.inner_test = replayed(handle.inner_test)
+
+
+def replayed(test: Callable[..., Any]) -> Callable[..., Any]:
+    """A test that is run once more, on a tape, where its smallest example fails."""
+
+    @functools.wraps(test)
+    def example(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return test(*args, **kwargs)
+        except Deviation as deviation:
+            if current_build_context().is_final:
+                keep_script(deviation, lambda: test(*args, **kwargs))
+            raise
+
+    return example
+
+
+def keep_script(deviation: Deviation, test: Callable[[], Any]) -> None:
+    if deviation.comparison is not None and (found := script_of(test)):
+        deviation.script, deviation.comparison = found
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """The same for tests that draw nothing."""
+    try:
+        return (yield)
+    except Deviation as deviation:
+        if deviation.script is None and not hasattr(pyfuncitem.obj, "hypothesis"):
+            wanted = inspect.signature(pyfuncitem.obj).parameters
+            given = {name: pyfuncitem.funcargs[name] for name in wanted}
+            keep_script(deviation, lambda: pyfuncitem.obj(**given))
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if call.excinfo is None or not report.failed:
+        return report
+    pages = []
+    for deviation in deviations(call.excinfo.value):
+        path, lines = None, []
+        if deviation.script and deviation.comparison:
+            title = str(deviation).splitlines()[0]
+            path = write(folder_of(item.config), title, deviation.script, deviation.comparison)
+            lines = deviation.script.lines()
+            report.user_properties.append(("reproducer", str(path)))
+        rerun = rerun_command(item.config, item.nodeid)
+        devices = item.config.stash[TARGETS].devices
+        pages.append(message(deviation, lines, shown(path), rerun, devices))
+    if pages and item.config.get_verbosity() > 0:
+        report.sections += [("deviation", page) for page in pages]
+    elif pages:
+        page = Deviation("\n\n".join(pages)).with_traceback(call.excinfo.tb)
+        report.longrepr = pytest.ExceptionInfo.from_exception(page).getrepr(style="value")
+    return report
+
+
+def deviations(error: BaseException) -> Iterator[Deviation]:
+    """One, or the several that Hypothesis found."""
+    if isinstance(error, Deviation):
+        yield error
+    elif isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from deviations(inner)
+
+
+def shown(path: Path | None) -> Path | None:
+    """Relative to where the command was given, if it is below."""
+    if path is None or not path.is_relative_to(Path.cwd()):
+        return path
+    return path.relative_to(Path.cwd())

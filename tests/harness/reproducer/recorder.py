@@ -1,0 +1,268 @@
+"""Listens to what a test asks of torch, and puts it on a tape.
+
+Operators, methods of tensors and functions written in C++ come by `TorchFunctionMode`; functions
+and classes written in Python are replaced while the recording lasts (`entrances`). What a recorded
+call does inside is not recorded, but for the functions that it was given.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode, resolve_name
+
+from tests.harness.reproducer.pause import PAUSE
+from tests.harness.reproducer.spelling import expression
+from tests.harness.reproducer.tape import (
+    PLAIN,
+    TRANSPARENT,
+    Function,
+    Statement,
+    Tape,
+    UnspeakableError,
+    parameter_names,
+    short,
+)
+
+Call = Callable[..., Any]
+
+
+class Recorder:
+    """While `listening`, calls of torch go onto the tape."""
+
+    def __init__(self, before: Callable[[Tape], None] = lambda tape: None) -> None:
+        self.tape, self.before = Tape(), before
+        self.mode: Mode | None = None
+        self.levels = 0  # of forward mode that are open
+        self.options: dict[int, list[dict[str, Any]]] = {}  # of optimizers, as the tape has them
+        self.random = torch.default_generator.get_state()
+
+    @contextmanager
+    def recording(self) -> Iterator[Tape]:
+        PAUSE.append(lambda: self.listening(False))
+        try:
+            with self.listening():
+                yield self.tape
+        finally:
+            PAUSE.pop()
+
+    @contextmanager
+    def listening(self, heard: bool = True) -> Iterator[None]:
+        outer, self.mode = self.mode, None
+        if outer is not None:
+            outer.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        try:
+            if heard:
+                with Mode(self) as self.mode:
+                    yield
+            else:
+                yield
+        finally:
+            self.mode = outer
+            if outer is not None:
+                outer.__enter__()  # type: ignore[no-untyped-call]
+
+    def contexts(self) -> tuple[str, ...]:
+        found = [] if torch.is_grad_enabled() else ["torch.no_grad()"]
+        if self.levels:
+            found.append("torch.autograd.forward_ad.dual_level()")
+        if torch.is_autocast_enabled("cpu"):
+            found.append(f"torch.autocast('cpu', {torch.get_autocast_dtype('cpu')})")
+        return tuple(found)
+
+    def record(
+        self, name: str, function: Call, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Make a call and put it on the tape, unless it cannot be written down."""
+        tape = self.tape
+        functions: list[Function] = []
+        with self.listening(False):
+            if name[1:] in TRANSPARENT and tape.is_new(args[0]):
+                tape.forget(args[0])
+                return function(*args, **kwargs)
+            args = tuple(self.prepared(x, functions) for x in args)
+            kwargs = {k: self.prepared(x, functions) for k, x in kwargs.items()}
+            leaves = list(tape.leaves)
+            try:
+                self.notice(args)
+                text = expression(tape, name, args, kwargs, parameter_names(name, function))
+            except UnspeakableError:
+                tape.leaves_only(leaves)
+            else:
+                statement = Statement(text, "", functions, self.contexts())
+                tape.body.append(statement)
+                result = self.made(statement, name, function, args, kwargs)
+                if statement not in tape.body:
+                    tape.leaves_only(leaves)
+                return result
+        return function(*args, **kwargs)
+
+    def made(
+        self, statement: Statement, name: str, function: Call, args: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        """What the call gives, all of it with names."""
+        before = versions(args, kwargs)
+        self.before(self.tape)
+        try:
+            result = function(*args, **kwargs)
+        except BaseException:
+            statement.raised = True
+            raise
+        self.random = torch.default_generator.get_state()
+        statement.pure = (
+            result is not None
+            and versions(args, kwargs) == before
+            and (name.endswith("__") or not name.endswith("_"))
+            and "hook" not in name
+        )
+        if result is None or id(result) in self.tape.known:
+            return result
+        if is_plain(result):
+            self.tape.body.remove(statement)
+            return result
+        target = self.tape.fresh(self.name_of(name, result, args))
+        found, useful = self.explored(result, target)
+        statement.target = target if useful else ""
+        return found
+
+    def prepared(self, x: Any, functions: list[Function]) -> Any:
+        """What spelling would use up, as a list; a function, as one that is recorded."""
+        if isinstance(x, Iterator):
+            return list(x)
+        if isinstance(x, types.FunctionType | types.MethodType | functools.partial):
+            return x if id(x) in self.tape.known else self.traced(x, functions)
+        return x
+
+    def traced(self, function: Call, functions: list[Function]) -> Call:
+        tape = self.tape
+        noted = Function(tape.fresh("function"))
+        functions.append(noted)
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if noted.parameters or noted.body or kwargs:  # the first time tells
+                return function(*args, **kwargs)
+            for x in args:
+                noted.parameters.append(tape.fresh("x"))
+                tape.call(x, noted.parameters[-1])
+            outside, tape.body = tape.body, noted.body
+            try:
+                with self.listening():
+                    result = function(*args)
+                with suppress(UnspeakableError):
+                    noted.result = tape.spell(result)
+            finally:
+                tape.body = outside
+            return result
+
+        tape.call(call, noted.name)
+        return call
+
+    def explored(self, result: Any, name: str) -> tuple[Any, bool]:
+        """Name all that a result consists of; what is to be handed on, and whether there is any."""
+        tape = self.tape
+        tape.kept.append(result)
+        if isinstance(result, tuple | list):
+            parts = [self.explored(x, f"{name}[{i}]") for i, x in enumerate(result)]
+            if type(result) in {tuple, list}:
+                result = type(result)(part for part, _ in parts)
+            return result, any(useful for _, useful in parts)
+        if isinstance(result, dict):
+            inside = [self.explored(x, f"{name}[{k!r}]") for k, x in result.items()]
+            return result, any(useful for _, useful in inside)
+        if isinstance(result, types.FunctionType | functools.partial):
+            result = self.replacement(name, result)
+        elif not isinstance(result, torch.Tensor | torch.nn.Module | torch.optim.Optimizer):
+            return result, False
+        if id(result) not in tape.known:
+            tape.call(result, name)
+        return result, True
+
+    def replacement(self, name: str, function: Call) -> Call:
+        """A function that is recorded under a name, to stand in the place of another."""
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if self.mode is None:
+                return function(*args, **kwargs)
+            return self.record(name, function, args, kwargs)
+
+        return call
+
+    def notice(self, args: tuple[Any, ...]) -> None:
+        """What was changed between the calls: the random state, the options of an optimizer."""
+        now = torch.default_generator.get_state()
+        if not torch.equal(now, self.random):
+            seed = torch.default_generator.initial_seed()
+            if torch.equal(torch.Generator().manual_seed(seed).get_state(), now):
+                self.tape.body.append(Statement(f"torch.manual_seed({seed})"))
+            self.random = now
+        opt = args[0] if args else None
+        if isinstance(opt, torch.optim.Optimizer) and (name := self.tape.known.get(id(opt))):
+            self.notice_options(opt, name)
+
+    def notice_options(self, opt: torch.optim.Optimizer, name: str) -> None:
+        groups = [{k: v for k, v in g.items() if k != "params"} for g in opt.param_groups]
+        before = self.options.get(id(opt), groups)
+        for g, (old, new) in enumerate(zip(before, groups, strict=False)):
+            for key, value in new.items():
+                if key not in old or (old[key] is not value and old[key] != value):
+                    option = f"{name}.param_groups[{g}][{key!r}]"
+                    self.tape.body.append(Statement(f"{option} = {self.tape.spell(value, key)}"))
+        self.options[id(opt)] = groups
+
+    def name_of(self, name: str, result: Any, args: Any) -> str:
+        if isinstance(result, torch.optim.Optimizer):
+            return "opt"
+        if isinstance(result, torch.nn.Module):
+            return type(result).__name__.lower()
+        if name == ".grad.__get__":
+            return f"grad_{self.tape.known.get(id(args[0]), 'x')}"
+        return "y"
+
+
+class Mode(TorchFunctionMode):
+    """Hears operators, methods of tensors, and functions of torch."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__()
+        self.recorder = recorder
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        recorder, name = self.recorder, resolve_name(func)
+        if recorder.mode is not self or name is None:
+            return func(*args, **(kwargs or {}))
+        name = short(name)
+        recorder.mode = None  # torch has taken this mode off for the while
+        try:
+            return recorder.record(name, func, args, kwargs or {})
+        finally:
+            recorder.mode = self
+
+
+def versions(*given: Any) -> list[int]:
+    """How often each tensor within the arguments, and its gradient, has been written to."""
+    found: list[int] = []
+    for x in given:
+        match x:
+            case torch.Tensor():
+                found += [x._version, x.grad._version if x.is_leaf and x.grad is not None else -1]
+            case torch.nn.Module():
+                found += versions(*x.parameters(), *x.buffers())
+            case dict():
+                found += versions(*x.values())
+            case tuple() | list():
+                found += versions(*x)
+    return found
+
+
+def is_plain(x: Any) -> bool:
+    """Numbers, names, sizes: a script can do without the call that told them."""
+    if isinstance(x, tuple | list | dict):
+        return all(map(is_plain, x.values() if isinstance(x, dict) else x))
+    return isinstance(x, (*PLAIN, float, complex, torch.device))

@@ -1,0 +1,91 @@
+"""What is kept of a tape, as lines of Python that can be run."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tests.harness.reproducer.literals import PACKED
+from tests.harness.reproducer.slicing import needed
+from tests.harness.reproducer.tape import Statement, Tape, source
+
+
+@dataclass
+class Script:
+    """A tape, of which some statements are kept, and what comes out of it."""
+
+    tape: Tape
+    result: str  # the expression that is wrong; "" where the last call raises
+    kept: set[Statement]
+
+    @classmethod
+    def of(cls, tape: Tape, actual: torch.Tensor | None) -> Script | None:
+        """All statements of a tape; None where they do not lead to the tensor."""
+        result = "" if actual is None else tape.name_of(actual)
+        if result is None or not tape.statements:
+            return None
+        return cls(tape, result, needed(tape, result))
+
+    def calls(self) -> list[str]:
+        return list(source(self.tape.statements, self.kept.__contains__))
+
+    def lines(self) -> list[str]:
+        """Leaves, calls, and the result as `got`."""
+        calls = self.calls()
+        text = "\n".join([*calls, self.result])
+        used = [leaf for leaf in self.tape.leaves if re.search(rf"\b{leaf.name}\b", text)]
+        lines: list[str] = []
+        memories: dict[int, str] = {}
+        for leaf in used:
+            sharing = [other for other in used if other.memory == leaf.memory]
+            if len(sharing) > 1 and leaf.content.numel() and leaf.memory not in memories:
+                memories[leaf.memory] = f"memory{len(memories) + 1}"
+                lines.append(f"{memories[leaf.memory]} = {leaf.contents()}")
+            lines.append(leaf.define(memories.get(leaf.memory)))
+        return [*lines, *joined([*calls, *([f"got = {self.result}"] if self.result else [])])]
+
+    def run(self) -> Any:
+        """What comes out of it: `got`, or the exception."""
+        names: dict[str, Any] = {}
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+            warnings.simplefilter("ignore")
+            try:
+                exec("\n".join([*preamble(self.lines()), *self.lines()]), names)
+            except Exception as error:
+                return error
+        return names.get("got")
+
+
+def joined(lines: list[str]) -> list[str]:
+    """A name that is used once, in the next line, gives way to what it stands for."""
+    lines = list(lines)
+    i = len(lines) - 2
+    while i >= 0:
+        if found := re.fullmatch(r"( *)(\w+) = ([\w.]+(\(.*\)|\[.*\])?)", lines[i]):
+            indent, name, made, _ = found.groups()
+            uses = re.compile(rf"\b{name}\b(?! = )")
+            count = sum(len(uses.findall(line)) for line in lines[i + 1 :])
+            once = count == 1 and uses.search(lines[i + 1])
+            if once and re.match(rf"{indent}\S", lines[i + 1]) and "def " not in lines[i + 1]:
+                start, end = once.span()
+                lines[i : i + 2] = [lines[i + 1][:start] + made + lines[i + 1][end:]]
+        i -= 1
+    return lines
+
+
+def preamble(lines: list[str]) -> list[str]:
+    text = "\n".join(lines)
+    packed = "unpack(" in text
+    imports = [
+        *(["import base64"] if packed else []),
+        *(["import copy"] if "copy.deepcopy" in text else []),
+        *(["import zlib"] if packed else []),
+        *(["", "import torch"] if packed or "copy.deepcopy" in text else ["import torch"]),
+        *(["import torch.nn.functional as F"] if re.search(r"\bF\.", text) else []),
+        *(["from torch import inf, nan"] if re.search(r"\b(inf|nan)\b", text) else []),
+    ]
+    return [*imports, *(["", *PACKED.splitlines()] if packed else []), ""]

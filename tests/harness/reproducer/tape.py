@@ -1,0 +1,253 @@
+"""What is recorded of a test: the leaves, and the calls of torch as statements of Python."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import types
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import torch
+
+from tests.harness.reproducer.literals import Leaf
+
+PLAIN = (bool, int, str, torch.dtype, torch.layout, torch.memory_format, type(None), type(...))
+TRANSPARENT = ("detach", "requires_grad_")  # of a leaf they make a leaf
+
+
+class UnspeakableError(Exception):
+    """A value that cannot be written as Python source."""
+
+
+@dataclass
+class Function:
+    """A function that was given to torch, with what it did when torch called it first."""
+
+    name: str
+    parameters: list[str] = field(default_factory=list)
+    body: list[Statement] = field(default_factory=list)
+    result: str = "None"
+
+    def lines(self, kept: Callable[[Statement], bool]) -> Iterator[str]:
+        yield f"def {self.name}({', '.join([*self.parameters, '*_'])}):"
+        for line in (*source(self.body, kept), f"return {self.result}"):
+            yield f"    {line}"
+
+
+@dataclass(eq=False)
+class Statement:
+    """One call; the functions that are to be defined before it; in which contexts it is made."""
+
+    text: str
+    target: str = ""
+    functions: list[Function] = field(default_factory=list)
+    contexts: tuple[str, ...] = ()
+    raised: bool = False
+    pure: bool = False  # it changes nothing, so it matters only where its result does
+
+    def __str__(self) -> str:
+        return f"{self.target} = {self.text}" if self.target else self.text
+
+
+def source(statements: Iterable[Statement], kept: Callable[[Statement], bool]) -> Iterator[str]:
+    """Lines of Python; statements of the same contexts stand under one `with`."""
+    open_contexts: tuple[str, ...] = ()
+    for statement in filter(kept, statements):
+        for function in statement.functions:
+            open_contexts = ()
+            yield from function.lines(kept)
+        if statement.contexts and statement.contexts != open_contexts:
+            yield f"with {', '.join(statement.contexts)}:"
+        open_contexts = statement.contexts
+        yield ("    " if open_contexts else "") + str(statement)
+
+
+def walk(statements: Iterable[Statement]) -> Iterator[Statement]:
+    """All statements, those of functions before those that call them."""
+    for statement in statements:
+        for function in statement.functions:
+            yield from walk(function.body)
+        yield statement
+
+
+class Tape:
+    """Statements and leaves, and the names of all that is known."""
+
+    def __init__(self) -> None:
+        self.statements: list[Statement] = []
+        self.body = self.statements  # of the function that is being recorded
+        self.leaves: list[Leaf] = []
+        self.known: dict[int, str] = {}
+        self.kept: list[Any] = []  # so that no address is used twice
+        self.taken = {"got", "expected", "torch", "F", "sys"}
+        self.functions: list[Function] = []  # waiting for the statement that mentions them
+        self.seen: dict[str, set[int]] = {}
+
+    def fresh(self, hint: str) -> str:
+        hint = "x" if hint == "self" else re.sub(r"\W", "_", hint).strip("_") or "x"
+        names = (hint if n == 1 else f"{hint}{n}" for n in count(1))
+        name = next(name for name in names if name not in self.taken)
+        self.taken.add(name)
+        return name
+
+    def call(self, value: Any, name: str) -> None:
+        """From now on, the value has a name."""
+        self.known[id(value)] = name
+        self.kept.append(value)
+
+    def spell(self, value: Any, hint: str = "x") -> str:  # noqa: PLR0911  (one for each kind)
+        """Python source for an argument. What is not known yet becomes a leaf."""
+        if id(value) in self.known:
+            return self.known[id(value)]
+        if isinstance(value, torch.Tensor):
+            return self.located(value) or self.leaf(value, hint)
+        if isinstance(value, PLAIN):
+            return repr(value) if value is not ... else "..."
+        if isinstance(value, float):
+            return repr(value)
+        if isinstance(value, complex):
+            return repr(value)
+        if isinstance(value, slice):
+            parts = (value.start, value.stop, value.step)
+            return f"slice({', '.join(map(self.spell, parts))})"
+        if isinstance(value, torch.device):
+            return repr(str(value))
+        if isinstance(value, tuple | list | set | frozenset):
+            return self.collection(value, hint)
+        if isinstance(value, dict):
+            pairs = (f"{self.spell(k)}: {self.spell(v, str(k))}" for k, v in value.items())
+            return f"{{{', '.join(pairs)}}}"
+        if isinstance(value, torch.Generator):
+            return self.generator(value)
+        if isinstance(value, type) and (public := public_name(value)):
+            return public
+        if callable(value) and (public := self.known.get(id(value))):
+            return public
+        raise UnspeakableError(f"{type(value).__name__}")
+
+    def collection(self, value: Any, hint: str) -> str:
+        inside = [self.spell(x, hint.rstrip("s")) for x in value]
+        if isinstance(value, list):
+            return f"[{', '.join(inside)}]"
+        if isinstance(value, tuple):
+            return f"({', '.join(inside)}{',' if len(inside) == 1 else ''})"
+        return f"{{{', '.join(sorted(inside))}}}" if inside else "set()"
+
+    def is_new(self, x: torch.Tensor) -> bool:
+        """Nothing has been done with a tensor so far that anyone would need to know."""
+        if x.grad_fn is not None:
+            return False
+        if id(x) not in self.known:
+            return self.located(x) is None
+        name = self.known[id(x)]
+        mentioned = re.compile(rf"\b{name}\b")
+        return name in {leaf.name for leaf in self.leaves} and not any(
+            mentioned.search(str(statement)) for statement in walk(self.statements)
+        )
+
+    def leaves_only(self, leaves: list[Leaf]) -> None:
+        """Forget all others: what mentioned them is not on the tape."""
+        for value in list(self.kept):
+            name = self.known.get(id(value))
+            if any(leaf.name == name for leaf in self.leaves if leaf not in leaves):
+                self.forget(value)
+
+    def forget(self, x: torch.Tensor) -> None:
+        name = self.known.pop(id(x), None)
+        self.leaves = [leaf for leaf in self.leaves if leaf.name != name]
+        self.kept = [value for value in self.kept if value is not x]
+        self.taken.discard(name or "")
+
+    def name_of(self, x: torch.Tensor) -> str | None:
+        """The expression for a tensor that is known."""
+        return self.known.get(id(x)) or self.located(x)
+
+    def leaf(self, x: torch.Tensor, hint: str) -> str:
+        if type(x) not in {torch.Tensor, torch.nn.Parameter} or x.layout != torch.strided:
+            raise UnspeakableError(type(x).__name__)
+        try:
+            leaf = Leaf.of(self.fresh(hint), x)
+        except (RuntimeError, NotImplementedError) as error:
+            raise UnspeakableError("a tensor without memory") from error
+        self.leaves.append(leaf)
+        self.call(x, leaf.name)
+        return leaf.name
+
+    def located(self, x: torch.Tensor) -> str | None:
+        """Where a tensor is found in a module or an optimizer that has a name."""
+        for value in self.kept:
+            name = self.known.get(id(value), "")
+            if not name:
+                continue
+            if isinstance(value, torch.nn.Module):
+                for path, found in (*value.named_parameters(), *value.named_buffers()):
+                    if found is x:
+                        inner, _, last = path.rpartition(".")
+                        return (
+                            f"{name}.get_submodule({inner!r}).{last}" if inner else f"{name}.{path}"
+                        )
+            elif isinstance(value, torch.optim.Optimizer):
+                for g, group in enumerate(value.param_groups):
+                    for i, p in enumerate(group["params"]):
+                        param = self.known.get(id(p), f"{name}.param_groups[{g}]['params'][{i}]")
+                        if p is x:
+                            return param
+                        for key, state in value.state.get(p, {}).items():
+                            if state is x:
+                                return f"{name}.state[{param}][{key!r}]"
+        return None
+
+    def generator(self, value: torch.Generator) -> str:
+        seed = value.initial_seed()
+        begun = torch.Generator(value.device).manual_seed(seed)
+        if not torch.equal(begun.get_state(), value.get_state()):
+            raise UnspeakableError("a generator on its way")
+        name = self.fresh("generator")
+        device = "" if value.device.type == "cpu" else repr(str(value.device))
+        self.body.append(Statement(f"torch.Generator({device}).manual_seed({seed})", name))
+        self.call(value, name)
+        return name
+
+    def arguments(self, args: Any, kwargs: dict[str, Any], hints: list[str]) -> str:
+        hints = hints + ["x"] * (len(args) - len(hints))
+        parts = [self.spell(x, hint) for x, hint in zip(args, hints, strict=False)]
+        return ", ".join([*parts, *(f"{k}={self.spell(x, k)}" for k, x in kwargs.items())])
+
+
+@functools.cache
+def public_name(cls: type) -> str | None:
+    for namespace in ("torch.nn", "torch.optim", "torch.amp", "torch"):
+        module = functools.reduce(getattr, namespace.split(".")[1:], torch)
+        if getattr(module, cls.__name__, None) is cls:
+            return f"{namespace}.{cls.__name__}"
+    return None
+
+
+@functools.cache
+def signatures() -> dict[str, list[str]]:
+    """The parameters of functions and methods, those written in C++ included, by name."""
+    found = {}
+    for function, dummy in torch.overrides.get_testing_overrides().items():
+        if name := torch.overrides.resolve_name(function):
+            found[short(name)] = list(inspect.signature(dummy).parameters)
+    return found
+
+
+def short(name: str) -> str:
+    """As a script has it: functionals by F, methods from the dot on."""
+    return name.replace("torch.nn.functional.", "F.").replace("torch.Tensor.", ".")
+
+
+def parameter_names(name: str, function: Callable[..., Any]) -> list[str]:
+    """For leaves to be called by."""
+    if name in signatures():
+        return signatures()[name]
+    if not isinstance(function, types.FunctionType):
+        return []
+    return [
+        p.name for p in inspect.signature(function).parameters.values() if p.kind < p.VAR_POSITIONAL
+    ]
