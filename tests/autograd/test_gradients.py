@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from reference.linear import linear_backward
 from tests.autograd.exact import every, first, square, whole
 from tests.claims.claim import Claim, holds
+from tests.harness.border import to_numpy
 from tests.harness.formats import FORMATS
 from tests.harness.strategies.arrays import DrawnArray
 from tests.harness.targets import Target, Targets
@@ -74,7 +75,7 @@ def test_backward_multiplies_a_vector_with_the_jacobian(
         expected = linear_backward(*(array.numbers(target.dtype) for array in (v, x, w)))[0]
         assert by_v.grad is not None
         assert by_ones.grad is not None
-        assert np.array_equal(by_v.grad.double().cpu().numpy(), expected)
+        assert np.array_equal(to_numpy(by_v.grad), expected)
         for leaf in (summed, seeded):
             assert leaf.grad is not None
             assert torch.equal(leaf.grad, by_ones.grad)

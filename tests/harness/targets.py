@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from tests.harness.border import to_numpy
 from tests.harness.formats import FORMATS
 
 
@@ -44,7 +45,7 @@ class Targets:
 def missing_device(device: str) -> str | None:
     """What is wrong with a device that was asked for, in one line; None where it works."""
     try:
-        torch.zeros(1, device=device).add(1).cpu()
+        to_numpy(torch.zeros(1, device=device).add(1))
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         return str(error).strip().splitlines()[0]
     return None

@@ -4,6 +4,7 @@ from typing import Any, NoReturn
 
 import torch
 
+from tests.harness.border import to_numpy
 from tests.harness.comparison import Comparison
 from tests.harness.deviations import ledger
 from tests.harness.formats import FORMATS
@@ -42,7 +43,7 @@ def check(
         )
         raise Deviation(f"{where} is {is_}, expected {must}")
 
-    got = actual.detach().cpu().double().numpy()
+    got = to_numpy(actual)
     fmt = FORMATS[target.dtype]
     comparison = Comparison.of(got, expected, fmt)
     tally = RECORD.tally((target.device, component, target.path, output), target.dtype)

@@ -9,6 +9,7 @@ import torch
 from hypothesis import strategies as st
 from hypothesis.vendor.pretty import RepresentationPrinter
 
+from tests.harness.border import to_numpy
 from tests.harness.formats import FORMATS
 from tests.harness.rounded import Rounded
 from tests.harness.rounding import Rounding
@@ -57,7 +58,7 @@ class Empty:
                 deviates(component, "numbers", target, "are not in the tensor that was given")
             if nan_in_memory(tensor) != gaps:
                 deviates(component, "surroundings", target, "of the tensor were written to")
-            found.append(tensor.cpu().double().numpy().ravel())
+            found.append(to_numpy(tensor).ravel())
         return np.concatenate(found)
 
 

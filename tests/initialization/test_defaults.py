@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from reference.initialization import kaiming_std
+from tests.harness.border import to_numpy
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.shapes import sides
 from tests.harness.targets import Target, Targets
@@ -65,7 +66,7 @@ def test_linear_starts_with_uniform_numbers_up_to_its_limit(
                 tensors = {n: torch.zeros(shape, **place) for n, shape in shapes.items()}
                 for tensor in tensors.values():
                     tensor.uniform_(-limit, limit, generator=generator)
-                return tensors[name].cpu().double().numpy()
+                return to_numpy(tensors[name])
 
             for name, parameter in layer.named_parameters():
                 expected = drawn_with(limit, partial(drawn, name), target)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference.batch_statistics import all_but_channels
+from tests.harness.border import to_numpy
 from tests.harness.rounded import Rounded
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays
@@ -69,7 +70,7 @@ def normalized(
 
 def like(target: Target, other: torch.Tensor, bound: np.ndarray, times: float = 1.0) -> Rounded:
     """What torch computed elsewhere, as an expectation that may be off by the bound."""
-    value = other.detach().double().cpu().numpy() * times
+    value = to_numpy(other) * times
     return Rounded(Rounding.kernel(target.dtype), value, bound)
 
 
@@ -96,6 +97,6 @@ def test_batch_norm_sees_neither_the_units_nor_the_order_of_its_rows(
             check("batch_norm symmetries", "grad_input", target, grad_changed, expected)
 
             # A shift of the input changes nothing, so the gradient has no component along it.
-            total = grad.detach().double().cpu().numpy().sum(all_but_channels(x))
+            total = to_numpy(grad).sum(all_but_channels(x))
             within = np.abs(total) <= bounds[1].sum(all_but_channels(x)) + ADDING_UP
             assert within.all(), f"batch_norm on {target}: a channel's grad_input sums to {total}"

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 
 from reference.dropout import dropout, dropout_backward
+from tests.harness.border import to_numpy
 from tests.harness.doors import DOORS, gradients
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Targets
@@ -42,7 +43,7 @@ def test_dropout_and_its_gradient_equal_the_reference_given_the_mask(
             output, grad_input = x, g
             if case.training and case.p > 0:
                 ones, _ = through({"input": torch.ones_like(input)})
-                mask = channels_of(case.name, ones.detach().ne(0).double().cpu().numpy())
+                mask = channels_of(case.name, to_numpy(ones.detach().ne(0)))
                 mask = mask if case.p < 1 else np.zeros(mask.shape)
                 output, grad_input = (
                     rounding.stored(f(z, rounding.array(mask), case.p))

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.harness.border import to_numpy
 from tests.harness.targets import Targets
 from tests.layers.dropout_cases import LAYERS, begin, seeds
 
@@ -50,7 +51,7 @@ def test_masks_have_their_rate_and_are_independent(
             ones = torch.ones(48, 48, *positions, dtype=getattr(torch, dtype), device=target.device)
             begin(seed, ones)
             kept, again = (
-                LAYERS[name][0](ones, float(p)).ne(0).reshape(48, 48).cpu().numpy() for _ in "12"
+                to_numpy(LAYERS[name][0](ones, float(p))).reshape(48, 48) != 0 for _ in "12"
             )
             # Of two independent draws, each kept with q = 1 - p, are alike q^2 + p^2; and so are
             # disjoint pairs, which are independent of each other, as their number is counted.

@@ -15,6 +15,7 @@ from torch.nn.utils import clip_grad_norm_, parameters_to_vector
 from reference.linear import linear, linear_backward
 from tests.claims.claim import Claim, holds
 from tests.claims.wide import fewer, wide
+from tests.harness.border import to_numpy
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.shapes import shapes
 from tests.harness.targets import Targets
@@ -41,7 +42,7 @@ def test_the_total_norm_is_that_of_one_vector(
         params = [parameter(array, target, array) for array in drawn]
         numbers = [array.numbers(target.dtype) for array in drawn]
         ends = np.concatenate([piece.reshape(-1) for piece in numbers])
-        np.testing.assert_array_equal(parameters_to_vector(params).detach().cpu().numpy(), ends)
+        np.testing.assert_array_equal(to_numpy(parameters_to_vector(params)), ends)
         norms = [np.sqrt((g * g).sum()) for g in (rounding.array(piece) for piece in numbers)]
         expected = rounding.stored(np.sqrt(sum(norm * norm for norm in norms)))
         total = clip_grad_norm_(params, float("inf"))

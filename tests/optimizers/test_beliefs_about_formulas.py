@@ -12,6 +12,7 @@ from reference.adamw import adamw_step
 from reference.sgd import sgd_step
 from tests.claims.claim import Claim, holds, holds_with_care
 from tests.claims.wide import fewer, wide
+from tests.harness.border import to_numpy
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.targets import Targets
 from tests.harness.verdict import check
@@ -112,7 +113,7 @@ def test_adam_without_eps_ignores_the_scale(
                 p.grad = grad.tensor(target) * scale
                 optimizer.step()
             paths.append(p.detach())
-        np.testing.assert_array_equal(paths[0].cpu().numpy(), paths[1].cpu().numpy())
+        np.testing.assert_array_equal(*map(to_numpy, paths))
     usual, tiny = (-stepped(torch.optim.Adam, 0.0, grad, lr=0.1) for grad in (1.0, 1e-8))
     assert tiny < 0.6 * usual
     claim.shows(f"lr 0.1, first step: gradient 1 moves {usual:.3g}, gradient 1e-8 {tiny:.3g}")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from reference.adam import adam_step
 from reference.adamw import adamw_step
 from reference.sgd import sgd_step
+from tests.harness.border import to_numpy
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import deviates
 
@@ -103,7 +104,7 @@ def test_gradients_through_a_step_are_the_derivatives_of_the_reference(
             # Every element depends on its own gradient and parameter; all of them on lr and lambda.
             terms = g * derivative
             want = terms if np.ndim(x) else terms.sum()
-            error = np.abs(got.detach().cpu().numpy() - want)
+            error = np.abs(to_numpy(got) - want)
             # A step is fewer than 20 operations and so is its derivative, on each side; each term
             # of theirs is below (1 + |p| + |g|)^3 times the upstream gradient (the moments are
             # below 1, the root plus eps between 1/2 and 20, and its derivative has the divisor

@@ -13,6 +13,7 @@ import torch
 from reference.adam import adam_step
 from reference.adamw import adamw_step
 from reference.sgd import sgd_step
+from tests.harness.border import to_numpy
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check
@@ -70,6 +71,6 @@ def test_drift_stays_within_the_accumulated_bound(
             state = [rounding.stored(x) for x in after]
             if step & (step - 1) == 0 or step == steps:
                 check(f"{name}, long run", "param", target, param, state[0])
-                error = np.abs(param.detach().cpu().double().numpy() - state[0].value).max()
+                error = np.abs(to_numpy(param) - state[0].value).max()
                 curve.append(f"{step}: {error:.1e} of {state[0].bound.max():.1e}")
         print(f"\n{name} {dtype}, drift after each number of steps: {', '.join(curve)}")

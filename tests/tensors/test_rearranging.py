@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.claims.claim import Claim, holds
 from tests.claims.wide import fewer
+from tests.harness.border import to_numpy
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.shapes import shapes
 from tests.harness.targets import Targets
@@ -43,7 +44,7 @@ def test_stack_and_cat_join_as_in_numpy(
 
 def same(tensor: torch.Tensor, numbers: np.ndarray) -> bool:
     """Every bit that NumPy has, NaN included."""
-    return np.array_equal(tensor.double().cpu().numpy(), numbers, equal_nan=True)
+    return np.array_equal(to_numpy(tensor), numbers, equal_nan=True)
 
 
 @holds("T6", "reshape of a contiguous tensor, transpose, squeeze and unsqueeze are views")

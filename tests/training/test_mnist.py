@@ -13,6 +13,7 @@ from reference.adam import adam_step
 from reference.adamw import adamw_step
 from reference.sgd import sgd_step
 from tests.claims.claim import Claim, holds
+from tests.harness.border import to_numpy
 from tests.harness.record import RECORD
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target, Targets
@@ -127,7 +128,7 @@ def verify_gradients(
 ) -> tuple[Any, Any]:
     """Return the reference's loss and logits."""
     rounding = Rounding.kernel(target.dtype)
-    tracked = mlp.Parameters(*(rounding.array(p.detach().cpu().double().numpy()) for p in params))
+    tracked = mlp.Parameters(*(rounding.array(to_numpy(p)) for p in params))
     inputs = rounding.array(images)
     activations: Any = mlp.forward(tracked, inputs, labels)
     check(component, "loss", target, loss, rounding.stored(activations.loss))
@@ -155,8 +156,7 @@ def verify_update(
     for start in range(0, before["param"].numel(), BLOCK):
         block = slice(start, start + BLOCK)
         state = {
-            buffer: rounding.array(vector[block].cpu().double().numpy())
-            for buffer, vector in before.items()
+            buffer: rounding.array(to_numpy(vector[block])) for buffer, vector in before.items()
         }
         param, grad = state.pop("param"), state.pop("grad")
         expected = reference_step(name, options, param, grad, state, step)
@@ -207,7 +207,7 @@ def test_numpy_alone_learns_mnist_as_torch_does(
             if step * epochs % len(schedule) == 0:
                 accuracy = [
                     accuracy_of(mlp.Parameters(*params), mnist)
-                    for params in (ours, [p.detach().cpu().numpy() for p in theirs])
+                    for params in (ours, [to_numpy(p) for p in theirs])
                 ]
                 for line, share in zip(("NumPy", f"torch on {device}"), accuracy, strict=True):
                     curves.add("% of the test images known", line, share)
