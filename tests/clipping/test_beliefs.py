@@ -15,6 +15,7 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from tests.claims.claim import Claim, holds, holds_with_care
 from tests.claims.wide import fewer, wide
+from tests.harness.border import to_numpy
 from tests.harness.formats import FORMATS
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.shapes import shapes
@@ -41,7 +42,7 @@ def of(*gradient: float) -> torch.Tensor:
 
 def clipped(p: torch.Tensor) -> list[float]:
     assert p.grad is not None
-    return p.grad.tolist()
+    return to_numpy(p.grad).tolist()
 
 
 @holds("C1", "clipping by value puts every entry into [-c, c]")
@@ -101,7 +102,7 @@ def test_clipping_by_norm_keeps_the_direction(
         before = [Fraction(g) for g in array.numbers(target.dtype).reshape(-1).tolist()]
         clip_grad_norm_([p], limit)
         assert p.grad is not None
-        after = [Fraction(c) for c in p.grad.reshape(-1).tolist()]
+        after = [Fraction(c) for c in to_numpy(p.grad).reshape(-1).tolist()]
         assert all(c * g >= 0 for c, g in zip(after, before, strict=True))
         two_u = Fraction(2.0 ** (1 - FORMATS[target.dtype].precision))
         for (c, g), (c_next, g_next) in pairwise(zip(after, before, strict=True)):

@@ -126,6 +126,8 @@ def compare(target: Target, case: ClipCase, norm: Rounded, clipped: dict[int, Ro
     parameters = case.gradients.parameters(target)
     untouched = Untouched(parameters)
     total_norm = clip(target, case, parameters)
+    if not case.gradients.present:  # the norm of nothing is a zero on the CPU
+        total_norm = total_norm.to(target.device)
     of_norm = replace(target, dtype=norm.rounding.storage.name)
     check("clip_grad_norm", "total_norm", of_norm, total_norm, norm)
     for i, grad in clipped.items():

@@ -5,5 +5,5 @@ import torch
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    """A copy of the numbers, in float64, which holds them all exactly."""
+    """The numbers in float64, which holds them all; float64 of the CPU shares its memory."""
     return tensor.detach().cpu().double().numpy()

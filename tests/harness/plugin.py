@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.harness.deviations import LedgerError, ledger
+from tests.harness.devices import compared_across_devices, missing_device
 from tests.harness.formats import FORMATS
 from tests.harness.preflight import restrict_crashing_kernels
 from tests.harness.record import RECORD, note
@@ -118,6 +119,14 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, An
 def pytest_runtest_logreport(report: Any) -> None:
     if hasattr(report, "record") and hasattr(report, "node"):  # from a worker
         RECORD.merge(report.record)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if len(config.stash[TARGETS].devices) > 1:
+        for item in items:
+            handle = getattr(getattr(item, "obj", None), "hypothesis", None)
+            if handle and "targets" in getattr(item, "fixturenames", ()):
+                handle.inner_test = compared_across_devices(handle.inner_test)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tests.harness.border import to_numpy
+from tests.harness.devices import offers_dtype
 from tests.harness.formats import FORMATS
 
 
@@ -39,13 +39,5 @@ class Targets:
     def by_dtype(self, *paths: str) -> Iterator[tuple[str, list[Target]]]:
         """The targets of each dtype together: they share the reference's evaluation."""
         for dtype in self.dtypes:
-            yield dtype, [Target(d, dtype, path) for d in self.devices for path in paths]
-
-
-def missing_device(device: str) -> str | None:
-    """What is wrong with a device that was asked for, in one line; None where it works."""
-    try:
-        to_numpy(torch.zeros(1, device=device).add(1))
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        return str(error).strip().splitlines()[0]
-    return None
+            devices = [device for device in self.devices if offers_dtype(device, dtype)]
+            yield dtype, [Target(d, dtype, path) for d in devices for path in paths]

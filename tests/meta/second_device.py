@@ -15,7 +15,11 @@ from weakref import WeakValueDictionary
 
 import torch
 from torch.utils._pytree import tree_map
-from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
+from torch.utils.backend_registration import (
+    _DummyBackendModule,
+    _setup_privateuseone_for_python_backend,
+)
+from torch.utils.dlpack import from_dlpack, to_dlpack  # type: ignore[attr-defined]
 
 from tests.harness import border
 
@@ -23,8 +27,10 @@ NAME = "second"
 CPU, EXTENSION = 1, 12  # kinds of devices in DLPack, by which libraries hand tensors over
 CPU_KERNEL = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
 
-IN_MEMORY = ("as_strided", "view", "_reshape_alias", "unfold", "set_", "view_as_real")
-IN_MEMORY = {f"aten::{name}" for name in (*IN_MEMORY, "view_as_complex", "alias", "detach")}
+IN_MEMORY = {
+    *("aten::as_strided", "aten::view", "aten::_reshape_alias", "aten::unfold", "aten::set_"),
+    *("aten::view_as_real", "aten::view_as_complex", "aten::alias", "aten::detach"),
+}
 """Operations on where a tensor lies, and not on its numbers: the CPU's serve every device."""
 
 READERS = {f.__code__ for f in (border.to_numpy, torch.save, torch._tensor_str._str)}
@@ -49,9 +55,9 @@ pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c
 
 def said_to_be_on(kind: int, tensor: torch.Tensor) -> torch.Tensor:
     """The same memory as a tensor of another device."""
-    capsule = torch.utils.dlpack.to_dlpack(tensor)
+    capsule = to_dlpack(tensor)
     DLTensor.from_address(pointer(capsule, b"dltensor")).device.kind = kind
-    return torch.utils.dlpack.from_dlpack(capsule)
+    return from_dlpack(capsule)
 
 
 def kernel(op: Any, *args: Any, **kwargs: Any) -> Any:
@@ -66,7 +72,7 @@ def kernel(op: Any, *args: Any, **kwargs: Any) -> Any:
     def on_cpu(x: Any) -> Any:
         if isinstance(x, torch.device):
             return torch.device("cpu")
-        if isinstance(x, SoundGenerator) and x._cdata not in Generator.made:
+        if isinstance(x, SoundGenerator) and id_of(x) not in Generator.made:
             raise RuntimeError(f"{name}: expected a generator of {NAME}, not of the CPU")
         if not isinstance(x, torch.Tensor):
             return x
@@ -88,7 +94,7 @@ def kernel(op: Any, *args: Any, **kwargs: Any) -> Any:
     result = op(*given, **named)
     for x, alias in aliases.values():
         if alias.shape != x.shape:  # an empty result, which the kernel made room for
-            x.set_(said_to_be_on(EXTENSION, alias))
+            torch.ops.aten.set_.source_Tensor(x, said_to_be_on(EXTENSION, alias))
     originals = {id(alias): x for x, alias in aliases.values()}
     return tree_map(on_second, result)
 
@@ -97,8 +103,8 @@ def copy(source: torch.Tensor, to: torch.Tensor) -> torch.Tensor:
     """The one way from a device to another, which is watched."""
     if to.device.type != NAME and not came_by_the_border():
         raise RuntimeError(f"data leave {NAME}, and not through tests/harness/border.py")
-    near = (said_to_be_on(CPU, x) if x.device.type == NAME else x for x in (to, source))
-    torch.Tensor.copy_(*near)
+    near, given = (said_to_be_on(CPU, x) if x.device.type == NAME else x for x in (to, source))
+    near.copy_(given)
     return to
 
 
@@ -114,6 +120,11 @@ def came_by_the_border() -> bool:
 SoundGenerator = torch.Generator
 
 
+def id_of(generator: Any) -> int:
+    """The same for two Python objects that stand for one generator."""
+    return generator._cdata
+
+
 class Generator(SoundGenerator):
     """Of `second`: random numbers as the CPU draws them, for its own tensors alone."""
 
@@ -123,7 +134,7 @@ class Generator(SoundGenerator):
         if torch.device(device).type != NAME:
             return SoundGenerator(device)
         made = super().__new__(cls)
-        return cls.made.setdefault(made._cdata, made)
+        return cls.made.setdefault(id_of(made), made)
 
 
 def storage_clone(storage: Any) -> Any:
@@ -142,7 +153,14 @@ def load(storage: Any, location: str) -> Any:
     return bytes_.to(NAME).untyped_storage()
 
 
-_setup_privateuseone_for_python_backend(NAME)
+class Module(_DummyBackendModule):
+    """torch.second: its one generator is that of the CPU."""
+
+    get_rng_state = staticmethod(lambda device=0: torch.get_rng_state())
+    set_rng_state = staticmethod(lambda state, device=0: torch.set_rng_state(state))
+
+
+_setup_privateuseone_for_python_backend(NAME, Module())
 FALLBACK, KERNELS = torch.library.Library("_", "IMPL"), torch.library.Library("aten", "IMPL")
 FALLBACK.fallback(kernel, "PrivateUse1")
 names = torch._C._dispatch_get_registrations_for_dispatch_key
@@ -151,7 +169,7 @@ for name in {*names("CPU")} & {*names("CompositeExplicitAutogradNonFunctional")}
     packet, _, overload = name.removeprefix("aten::").partition(".")
     op = getattr(getattr(torch.ops.aten, packet), overload or "default")
     KERNELS.impl(op, partial(kernel, op), "PrivateUse1")
-torch.Generator = Generator
+setattr(torch, "Generator", Generator)  # noqa: B010  (mypy takes it for a type)
 sound_clone = torch.storage._StorageBase.clone
-torch.storage._StorageBase.clone = storage_clone
+setattr(torch.storage._StorageBase, "clone", storage_clone)  # noqa: B010
 torch.serialization.register_package(0, lambda storage: None, load)

@@ -18,15 +18,19 @@ device that records graphs: on CUDA it has not been run yet.
 `tests/meta/test_optimizer_paths.py` measures that each model is neither wrong nor slack.
 """
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
+from tests.harness.devices import offered, offers_dtype
 from tests.harness.formats import FLOAT32
 from tests.harness.rounding import Rounding
+from tests.harness.targets import Targets
 
 HALF = ("bfloat16", "float16")
 TWICE = replace(FLOAT32, times=2.0)
@@ -55,7 +59,7 @@ class Model:
 class Path:
     """One way through an optimizer's code: the flags that choose it, and how it rounds."""
 
-    flags: dict[str, bool]
+    flags: dict[str, Any]
     stores_once: bool = False
     counts_in_tensors: bool = False
 
@@ -90,9 +94,24 @@ OTHER_DTYPE = {
 }
 
 
-def paths_of(optimizer: type[torch.optim.Optimizer], device: str) -> Iterator[str]:
-    """SGD has nothing to capture; elsewhere it takes a device that records graphs."""
-    captures = torch.device(device).type in {"cuda", "xpu"}
-    for name in PATHS:
-        if name != "capturable" or (captures and optimizer is not torch.optim.SGD):
-            yield name
+def paths_of(optimizer: type[torch.optim.Optimizer]) -> Iterator[str]:
+    """Those whose flags it has: SGD has nothing to capture."""
+    known = inspect.signature(optimizer).parameters
+    return (name for name, path in PATHS.items() if path.flags.keys() <= known.keys())
+
+
+def dtypes_of(
+    optimizer: type[torch.optim.Optimizer], path: str, targets: Targets, device: str
+) -> list[str]:
+    """Those of the run that are verified on a path, and in which the device can take it."""
+
+    def step(dtype: str) -> None:
+        param = torch.ones(1, dtype=getattr(torch, dtype), device=device)
+        param.grad = torch.ones_like(param)
+        optimizer([param], **PATHS[path].flags).step()
+
+    def offers(dtype: str) -> bool:
+        what = f"{optimizer.__name__} {path} in {dtype}"
+        return offers_dtype(device, dtype) and offered(device, what, partial(step, dtype))
+
+    return [dtype for dtype in targets.dtypes if PATHS[path].takes(dtype) and offers(dtype)]

@@ -113,7 +113,7 @@ def test_adam_without_eps_ignores_the_scale(
                 p.grad = grad.tensor(target) * scale
                 optimizer.step()
             paths.append(p.detach())
-        np.testing.assert_array_equal(*map(to_numpy, paths))
+        np.testing.assert_array_equal(to_numpy(paths[0]), to_numpy(paths[1]))
     usual, tiny = (-stepped(torch.optim.Adam, 0.0, grad, lr=0.1) for grad in (1.0, 1e-8))
     assert tiny < 0.6 * usual
     claim.shows(f"lr 0.1, first step: gradient 1 moves {usual:.3g}, gradient 1e-8 {tiny:.3g}")

@@ -58,6 +58,7 @@ def torch_step(name: str, inputs: dict[str, torch.Tensor], device: str) -> torch
         lr=inputs["lr"],
         weight_decay=inputs["weight_decay"],
         differentiable=True,
+        foreach=False,  # else SGD takes foreach, which cannot, on devices that have it
         **options,
     )
     half = torch.full((SIZE,), 0.5, dtype=torch.float64, device=device)

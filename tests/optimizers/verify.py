@@ -14,7 +14,7 @@ from tests.optimizers.invariants import BUFFERS, check_structure, check_surround
 from tests.optimizers.known_faults import fused_sgd_stops, rate_of_zero_is_nan
 from tests.optimizers.life import Life
 from tests.optimizers.moments import Moment, moments
-from tests.optimizers.paths import PATHS, Model, paths_of
+from tests.optimizers.paths import PATHS, Model, dtypes_of, paths_of
 from tests.optimizers.reference_history import ReferenceStep, State, reference_history
 from tests.optimizers.route import route
 from tests.optimizers.script import script
@@ -40,8 +40,8 @@ def verify(
         return list(reference_history(models, history, structure, reference_step))
 
     for device in targets.devices:
-        for path in paths_of(optimizer, device):
-            dtypes = [dtype for dtype in targets.dtypes if PATHS[path].takes(dtype)]
+        for path in paths_of(optimizer):
+            dtypes = dtypes_of(optimizer, path, targets, device)
             for taken in [dtypes] if history.mixed and dtypes else [[dtype] for dtype in dtypes]:
                 starts = [Target(device, dtype, path) for dtype in taken]
                 routes = {s.dtype: route(component, history, targets, s) for s in starts}
@@ -127,4 +127,6 @@ def reals(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def only(wanted: Rounded, got: torch.Tensor, kept: np.ndarray) -> tuple[Rounded, torch.Tensor]:
-    return (wanted, got) if kept.all() else (wanted[kept], got[torch.from_numpy(kept)])
+    return (
+        (wanted, got) if kept.all() else (wanted[kept], got[torch.from_numpy(kept).to(got.device)])
+    )

@@ -101,9 +101,7 @@ def test_every_step_of_an_mnist_epoch_equals_the_reference(
                 opt.step()
                 after = vectors({"param": p, **opt.state[p]} for p in params)
                 verify_update(f"mnist {name}", target, name, options, before | grads, after, number)
-                curves.batch(
-                    f"torch on {device}", loss.item(), logits.detach().cpu().numpy(), labels
-                )
+                curves.batch(f"torch on {device}", loss.item(), to_numpy(logits), labels)
                 curves.batch("NumPy", *expected, labels)
                 curves.shares(RECORD)
             curves.norms(params)
@@ -198,7 +196,7 @@ def test_numpy_alone_learns_mnist_as_torch_does(
             parameters = mlp.Parameters(*ours)
             activations = mlp.forward(parameters, x, t)
             grads = mlp.backward(parameters, x, t, activations)
-            curves.batch(f"torch on {device}", loss.item(), logits.detach().cpu().numpy(), t)
+            curves.batch(f"torch on {device}", loss.item(), to_numpy(logits), t)
             curves.batch("NumPy", activations.loss, activations.logits, t)
             curves.norms(theirs)
             for i, grad in enumerate(grads):
