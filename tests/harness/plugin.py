@@ -15,7 +15,7 @@ from tests.harness.formats import FORMATS
 from tests.harness.preflight import restrict_crashing_kernels
 from tests.harness.record import RECORD, note
 from tests.harness.report.terminal import closing, matrix, properties
-from tests.harness.targets import Targets, missing_device
+from tests.harness.targets import Targets
 
 VACUOUS_LIMIT = 0.5
 """The share of elements whose bound may say nothing, averaged over a cell's examples; a cell

@@ -110,8 +110,13 @@ def dtypes_of(
         param.grad = torch.ones_like(param)
         optimizer([param], **PATHS[path].flags).step()
 
-    def offers(dtype: str) -> bool:
-        what = f"{optimizer.__name__} {path} in {dtype}"
-        return offers_dtype(device, dtype) and offered(device, what, partial(step, dtype))
-
-    return [dtype for dtype in targets.dtypes if PATHS[path].takes(dtype) and offers(dtype)]
+    what = f"{optimizer.__name__} {path}"
+    if not offered(device, what, partial(step, "float32")):
+        return []
+    return [
+        dtype
+        for dtype in targets.dtypes
+        if PATHS[path].takes(dtype)
+        and offers_dtype(device, dtype)
+        and offered(device, f"{what} in {dtype}", partial(step, dtype))
+    ]
