@@ -103,5 +103,5 @@ def adam_step(
             0.0 if max_exp_avg_sq is None else max_exp_avg_sq, exp_avg_sq
         )
     step_size = lr / (1 - beta1**step)
-    denom = np.sqrt(largest) / np.sqrt(1 - beta2**step) + eps
+    denom = np.sqrt(largest) / (1 - beta2**step) ** 0.5 + eps
     return param - step_size * exp_avg / denom, exp_avg, exp_avg_sq, max_exp_avg_sq

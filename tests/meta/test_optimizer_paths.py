@@ -173,5 +173,6 @@ def test_no_path_is_modelled_wrong_or_slack(
     search()
     shares = {(*row[2:], dtype): t.worst_share for (row, dtype), t in record.tallies.items()}
     assert shares
-    wrong = {key: share for key, share in shares.items() if not 0.3 <= share <= 1}
+    least = {"float64": 0.15}  # there each rounding counts twice
+    wrong = {k: share for k, share in shares.items() if not least.get(k[-1], 0.3) <= share <= 1}
     assert not wrong

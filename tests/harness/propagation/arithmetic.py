@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.harness.formats import FLOAT32
 from tests.harness.propagation.rules import result, rule, settled_by_operands, settled_sum
-from tests.harness.rounded import Array, Rounded, plus
+from tests.harness.rounded import RULES, Array, Rounded, plus
 
 
 @rule(np.add)
@@ -107,7 +107,12 @@ def negative(a: Rounded) -> Rounded:
 
 @rule(np.power)
 def power(a: Rounded, exponent: Rounded) -> Rounded:
-    """A whole power of a tracked number, by so many multiplications in the exponent's format."""
+    """A whole power of a tracked number, by so many multiplications in the exponent's format.
+
+    The power 1/2 is the root, to NumPy and torch as well.
+    """
+    if exponent.value == 0.5 and exponent.is_exact:
+        return RULES[np.sqrt](a)
     n, error = int(exponent.value), a.closed_bound
     if n != exponent.value or n < 1:
         return real_power(a, exponent)

@@ -13,9 +13,9 @@ def matmul(a: Rounded, b: Rounded) -> Rounded:
     magnitude_a, magnitude_b = a.absolute, b.absolute
     error: Array | float = 0.0
     if not a.is_exact:
-        error = a.bound @ plus(magnitude_b, b.closed_bound)
+        error = product(a.bound, plus(magnitude_b, b.closed_bound))
     if not b.is_exact:
-        error = plus(magnitude_a @ b.bound, error)
+        error = plus(product(magnitude_a, b.bound), error)
 
     def prescribed() -> Array:
         nan = reached(np.isnan(a.value), np.isnan(b.value))
@@ -29,12 +29,38 @@ def matmul(a: Rounded, b: Rounded) -> Rounded:
         (a, b),
         value=a.value @ b.value,
         error=error,
-        magnitude=magnitude_a @ magnitude_b,
+        magnitude=product(magnitude_a, magnitude_b),
         roundings=a.shape[-1],
         last_bit=a.last_bit + b.last_bit,
         prescribed=prescribed,
         underflows=2 * a.shape[-1],
     )
+
+
+LARGE = 2**20  # multiplications, from where the time that they take counts
+SLACK = 2.0**-100
+
+
+def product(a: Array, b: Array) -> Array:
+    """a @ b of nothing negative, for a bound; of large matrices from above, in float32.
+
+    That is twice as fast. A term meets at most n + 4 roundings, each of a unit roundoff or, where
+    it underflows, of 2^-149 times what it is multiplied with: together less than the slack, which
+    is less than anything that a matrix of this size is compared by.
+    """
+    terms = a.shape[-1]
+    moderate = (
+        a.ndim == b.ndim == 2
+        and a.size * b.shape[-1] >= LARGE
+        and terms <= 2**20
+        and max(a.max(), b.max()) <= 2.0**20
+    )
+    if not moderate:
+        return a @ b
+    rounded = a.astype(np.float32) @ b.astype(np.float32)
+    rounded *= 1 + (terms + 4) * 2.0**-23
+    rounded += SLACK
+    return rounded.astype(np.float64)
 
 
 @rule(np.sum)
