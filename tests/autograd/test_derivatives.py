@@ -59,7 +59,7 @@ def test_an_entry_of_grad_is_a_partial_derivative(
         assert leaf.grad is not None
         assert (leaf.grad.shape, leaf.grad.dtype) == (leaf.shape, leaf.dtype)
 
-    numbers, weight = x.numbers("float64"), w.numbers("float64")
+    numbers, weight = x.numbers("float64").copy(), w.numbers("float64").copy()
 
     def f(at: np.ndarray) -> torch.Tensor:
         return (torch.from_numpy(at) @ torch.from_numpy(weight)).square().sum()
