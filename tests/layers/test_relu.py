@@ -67,7 +67,7 @@ class ReluCase:
 @st.composite
 def relu_cases(draw: st.DrawFn) -> ReluCase:
     shape, family = draw(shapes(max_dims=5, max_elements=1025)), draw(families)
-    of_shape = arrays(shape, family, special=1 / 2)
+    of_shape = arrays(shape, family, special=3 / 4)
     bend = (0.0, 0.0) if draw(st.booleans()) else draw(st.tuples(bends, bends))
     return ReluCase(draw(of_shape), draw(of_shape), draw(st.sampled_from(tuple(FORMS))), bend)
 

@@ -36,7 +36,7 @@ def log_softmax_cases(draw: st.DrawFn) -> LogSoftmaxCase:
         at_most = 2048 // max(1, np.prod(shape, dtype=int))
         shape += (draw(sides(at_least=int(i == dim % dims), at_most=at_most)),)
     return LogSoftmaxCase(
-        draw(arrays(shape, draw(families), special=1 / 4)), dim, draw(arrays(shape, draw(families)))
+        draw(arrays(shape, draw(families), special=1 / 2)), dim, draw(arrays(shape, draw(families)))
     )
 
 

@@ -1,6 +1,5 @@
-"""What the strategies draw: how often each kind of case, in which layout, and how it shrinks."""
+"""What the strategies draw: how often each kind of case, in which layout, at what cost."""
 
-import math
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, find, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.harness.formats import FORMATS
@@ -78,9 +77,9 @@ def test_most_linear_cases_have_an_output_and_some_have_none() -> None:
     assert share(cases, lambda case: case.input.values.family in {"integers", "dyadic"}) >= 0.2
 
 
-def test_half_of_the_arrays_of_relu_have_special_values() -> None:
+def test_most_arrays_of_relu_have_special_values() -> None:
     cases: list[ReluCase] = drawn(relu_cases())
-    assert 0.3 <= share(cases, lambda case: bool(case.input.values.specials)) <= 0.7
+    assert 0.6 <= share(cases, lambda case: bool(case.input.values.specials)) <= 0.9
     kinds = Counter(kind for case in cases for _, kind in case.input.values.specials)
     assert min(kinds.values()) >= 0.01 * len(cases)
 
@@ -124,47 +123,7 @@ def test_an_expanded_row_lies_in_memory_once() -> None:
         assert array.tensor(CPU).stride() == (0, 1)
 
 
-# Needles: found within the default number of examples, and shrunk to what matters
-
-NEEDLES: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], bool], int]] = {
-    "17 columns": (linear_cases(), lambda c: c.input.shape[-1] == 17 and c.bias is not None, 40),
-    "an empty side": (linear_cases(), lambda c: 0 in c.weight.shape, 10),
-    "a last -0.0": (relu_cases(), lambda c: last(c.input, is_negative_zero), 1),
-    "NaN comes back": (relu_cases(), lambda c: last(c.grad_output, math.isnan), 1),
-    "a tie": (arrays((2, 3), "integers"), lambda a: len(set(a.numbers("float32")[0])) < 3, 6),
-    "an infinity": (matrices, lambda a: bool(np.isinf(a.numbers("float32")).any()), 1),
-    "two dimensions": (shapes(), lambda shape: len(shape) > 1 and 0 not in shape, 1),
-}
-
-
-def last(array: DrawnArray, predicate: Callable[[float], bool]) -> bool:
-    numbers = array.numbers("float32")
-    return numbers.size > 0 and predicate(float(numbers.flat[-1]))
-
-
-def is_negative_zero(x: float) -> bool:
-    return x == 0 and math.copysign(1, x) < 0
-
-
-def size(example: Any) -> int:
-    """Of the largest array of a case."""
-    if isinstance(example, tuple):
-        return math.prod(example)
-    parts = [example] if isinstance(example, DrawnArray) else vars(example).values()
-    return max(math.prod(part.shape) for part in parts if isinstance(part, DrawnArray))
-
-
-@pytest.mark.parametrize("needle", NEEDLES)
-def test_a_needle_is_found_and_shrinks(needle: str) -> None:
-    strategy, predicate, largest = NEEDLES[needle]
-    profile = settings(
-        max_examples=300,
-        backend="independent",
-        derandomize=True,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    assert size(find(strategy, predicate, settings=profile)) <= largest
+# What they cost
 
 
 @given(linear_cases() | relu_cases())

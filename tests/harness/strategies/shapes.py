@@ -5,8 +5,8 @@ import math
 from hypothesis import strategies as st
 
 SMALL = (1, 2, 3, 4, 5, 6)
-BOUNDARIES = (15, 16, 17, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 256, 257, 1025)
-"""Around the widths of vector registers, the narrowest twice, and of blocks."""
+BOUNDARIES = (15, 16, 17, 15, 16, 17, 17, 31, 32, 33, 63, 64, 65, 255, 256, 257, 1025)
+"""Around the widths of vector registers, the narrowest more often, and of blocks."""
 
 SIDES = (*4 * SMALL, 0, *BOUNDARIES)
 """In one draw: small, which shrinks best, in three of five; empty in one of forty."""
