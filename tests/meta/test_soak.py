@@ -25,7 +25,7 @@ def a_round(setting: Setting, seed: int, failures: list[dict[str, str]]) -> Roun
         | {"system": "Linux"},
         "not_verified": ["CUDA (there is none here)"],
     }
-    return Round(setting, seed, report, [(500.0, 550.0), (500.0, 600.0)])
+    return Round(setting, seed, report, [(500.0, 550.0), (500.0, 600.0)], "abc1234")
 
 
 def soaked(
@@ -102,6 +102,7 @@ def test_the_page_has_every_setting_and_every_row() -> None:
         "| linear: output | float32 | 50 | 40 |  |  |  |  | 10 |  |  |  |  | 0.500 | 2.0 |  |"
         in text
     )
+    assert "at commit abc1234, with torch 2.15.0, python 3, " in text
     assert f"- {WOLF['test']} --hypothesis-seed 7" in text
 
 

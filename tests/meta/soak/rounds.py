@@ -12,6 +12,7 @@ from typing import Any
 from tests.harness.formats import FORMATS
 from tests.harness.record import Record, Tally
 from tests.meta.faults.runs import REPOSITORY
+from tests.meta.tables import commit
 from tests.meta.verified import DRAWN
 
 LIBRARIES = ("OMP", "MKL", "OPENBLAS")
@@ -35,6 +36,7 @@ class Round:
     seed: int
     report: dict[str, Any]
     memory: list[tuple[float, float]]  # of each process, in MiB: its peak at its start and end
+    commit: str
 
     def dump(self) -> str:
         return json.dumps(asdict(self))
@@ -91,7 +93,7 @@ def one_round(setting: Setting, seed: int, others: list[str]) -> Round:
         memory = [
             tuple(json.loads(file.read_text("utf-8"))) for file in Path(folder).glob("memory-*")
         ]
-    return Round(setting, seed, report, memory)
+    return Round(setting, seed, report, memory, commit())
 
 
 @dataclass
@@ -105,12 +107,14 @@ class Soak:
     alarms: list[str] = field(default_factory=list)
     environment: dict[str, Any] = field(default_factory=dict)
     memory: tuple[float, float] = (0.0, 0.0)  # the largest process, in MiB
+    commits: dict[str, None] = field(default_factory=dict)
 
     def add(self, one: Round) -> None:
         self.rounds += 1
         self.comparisons += sum(row["examples"] for row in one.report["rows"])
         self.seconds += one.report["run"]["seconds"]
         self.alarms += one.alarms
+        self.commits[one.commit] = None
         self.environment = one.report["environment"]
         self.memory = max(self.memory, one.largest, key=max)
         for cell in one.report["rows"]:

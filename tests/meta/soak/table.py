@@ -1,14 +1,13 @@
 """What a soak came to: on the terminal in brief, as a page in full."""
 
-import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from tests.harness.formats import FORMATS
 from tests.harness.record import Tally
 from tests.harness.report.terminal import closing
-from tests.meta.faults.runs import REPOSITORY
 from tests.meta.soak.rounds import Setting, Soak
+from tests.meta.tables import aligned, markdown
 
 HEIGHTS = "▁▂▃▄▅▆▇█"
 LABEL, CELL = 24, 19
@@ -23,7 +22,7 @@ Written by
 {command}
 ```
 
-on {date}, at commit {commit}, with {versions}. All properties ran again and again in the profile
+on {date}, at commit {commits}, with {versions}. All properties ran again and again in the profile
 `default`, each round with a fresh seed: first on one thread, then with one thing changed at a time.
 An alarm is a comparison beyond its bound that `tests/deviations/ledger.toml` does not know.
 
@@ -98,24 +97,14 @@ def rows(soak: Soak) -> Iterator[tuple[str, ...]]:
             yield (f"{component}: {output}", dtype, *counts, *shares, str(tally.known or ""))
 
 
-def markdown(lines: Iterable[tuple[str, ...]], words: int) -> str:
-    """A table; its first columns are words, the others numbers, at the right."""
-    head, *others = lines
-    rule = ("---",) * words + ("---:",) * (len(head) - words)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *others))
-
-
 def terminal(soaks: Soaks) -> Iterator[str]:
     """Everything in brief."""
-    lines = list(settings(soaks))
-    wide = [max(map(len, column)) for column in zip(*lines, strict=True)]
     base = next(iter(soaks.values()))
     yield from histograms(base)
     yield ""
     yield from closing(base.record, base.seconds)
     yield ""
-    for line in lines:
-        yield "  ".join(f"{cell:>{w}}" for cell, w in zip(line, wide, strict=True))
+    yield from aligned(settings(soaks), words=3)
     for soak in soaks.values():
         yield from soak.alarms
 
@@ -129,7 +118,9 @@ def page(soaks: Soaks, command: str) -> str:
     return PAGE.format(
         command=command,
         date=f"{datetime.now(UTC):%Y-%m-%d}",
-        commit=commit(),
+        commits=", ".join(
+            dict.fromkeys(commit for soak in soaks.values() for commit in soak.commits)
+        ),
         versions=", ".join((f"torch {torch}", *versions, str(base.environment["system"]))),
         settings=markdown(settings(soaks), words=3),
         alarms="\n".join(["", *alarms, ""]),
@@ -137,9 +128,3 @@ def page(soaks: Soaks, command: str) -> str:
         comparisons=f"{base.total.examples:,}",
         rows=markdown(rows(base), words=2),
     )
-
-
-def commit() -> str:
-    words = ["git", "rev-parse", "--short", "HEAD"]
-    run = subprocess.run(words, capture_output=True, text=True, check=False, cwd=REPOSITORY)
-    return run.stdout.strip() or "unknown"
