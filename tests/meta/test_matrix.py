@@ -94,3 +94,17 @@ def test_columns_stand_apart_whatever_the_numbers(examples: int, ulp: float) -> 
     assert lines[1].split() == ["tried", "/bound", "ulp"] * 4
     assert len(lines[3].split()) == 1 + 3 * 4
     assert {len(line) for line in (lines[0], lines[1], lines[3])} == {100}
+
+
+def test_long_names_leave_the_columns_where_they_are() -> None:
+    door, output = "a way into torch by many turns", "the output of a function that has many"
+    seen = record(
+        *(("linear", f"{door} {i}", output, "float32", Tally(2)) for i in range(5)),
+        ("linear", f"{door} 0", "exactly 22 characters.", "float32", Tally(2)),
+    )
+    lines = list(matrix(seen))
+    assert max(map(len, lines)) <= 100
+    assert lines[-3].strip() == output
+    assert lines[-2].split() == ["10", "0.000", "0.0"]
+    assert lines[-1].split()[3:] == ["2", "0.000", "0.0"]
+    assert len(lines[-1]) == len(lines[-2]) == len(lines[0])

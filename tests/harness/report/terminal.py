@@ -1,11 +1,12 @@
 """The verdict matrix and the closing lines, in plain text of at most 100 columns."""
 
 from collections.abc import Iterable, Iterator
+from textwrap import wrap
 
 from tests.harness.formats import FORMATS
 from tests.harness.record import Record, Tally
 
-LABEL, CELL = 24, 19
+WIDTH, LABEL, CELL = 100, 24, 19
 
 Section = dict[tuple[str, str], Tally]  # by output and dtype
 
@@ -20,10 +21,14 @@ def matrix(record: Record, by_path: bool = False) -> Iterator[str]:
     yield " " * LABEL + "".join(f"{dtype:>{CELL}}" for dtype in dtypes)
     yield " " * LABEL + f" {'tried':>5} {'/bound':>6} {'ulp':>5}" * len(dtypes)
     for heading, section in sections(record, by_path):
-        yield heading
+        yield from wrap(heading, WIDTH, subsequent_indent="    ")
         for output in dict.fromkeys(output for output, _ in section):
+            label = f"  {output}"
+            if len(label) > LABEL:  # a line of its own, so that the columns stay straight
+                yield label
+                label = ""
             cells = (cell(section.get((output, dtype))) for dtype in dtypes)
-            yield f"  {output:<{LABEL - 2}}" + "".join(f"{text:>{CELL}}" for text in cells)
+            yield f"{label:<{LABEL}}" + "".join(f"{text:>{CELL}}" for text in cells)
 
 
 def sections(record: Record, by_path: bool) -> Iterator[tuple[str, Section]]:
