@@ -14,7 +14,7 @@ from dataclasses import MISSING, dataclass, fields
 from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import torch
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -120,6 +120,13 @@ def entry(path: Path, name: str, given: Any) -> KnownDeviation:
             raise LedgerError(f"{where} {what}: {', '.join(sorted(wrong))}")
     if empty := [key for key in sorted(needed) if not given[key]]:
         raise LedgerError(f"{where} says nothing: {', '.join(empty)}")
+    types = get_type_hints(KnownDeviation)
+    for key, value in given.items():
+        kind = get_origin(types[key]) or types[key]
+        if not isinstance(value, kind):
+            raise LedgerError(f"{where} {key}: {value!r} is no {kind.__name__}")
+    if given["upstream"] != "unreported" and not given["upstream"].startswith("https://"):
+        raise LedgerError(f'{where} upstream: give an address, or "unreported"')
     if unknown := set(given["dtypes"]) - set(FORMATS):
         raise LedgerError(f"{where} dtypes: {', '.join(sorted(unknown))} is not verified here")
     if given.get("when", "always") not in PREDICATES:

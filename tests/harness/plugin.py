@@ -134,7 +134,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         return
     terminalreporter.section("verdict matrix")
     for line in matrix(RECORD, by_path=config.get_verbosity() > 0):
-        terminalreporter.write_line(line, red="DEVIATES" in line, yellow=line.endswith("known"))
+        terminalreporter.write_line(line, red="DEVIATES" in line, yellow=" known" in line)
     terminalreporter.write_line("")
     for line in closing(RECORD, time.monotonic() - config.stash[STARTED]):
         terminalreporter.write_line(line)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -110,6 +112,9 @@ def test_an_entry_of_which_nothing_deviates_any_more_fails_the_run(
     compare(8, off=0.0)
     lines = list(plugin.outdated())
     assert [line.startswith("outdated: [an-entry]") for line in lines] == [True] * gone
+    session: Any = SimpleNamespace(config=SimpleNamespace(), exitstatus=pytest.ExitCode.OK)
+    plugin.pytest_sessionfinish(session)
+    assert session.exitstatus == (pytest.ExitCode.TESTS_FAILED if gone else pytest.ExitCode.OK)
     compare(8, off=1.0)
     assert not list(plugin.outdated())
 
@@ -134,6 +139,10 @@ def test_what_workers_saw_of_an_entry_adds_up() -> None:
         ({"versions": '"new"'}, "versions: Invalid specifier"),
         ({"reproducer": '"gone.py"'}, "reproducer: gone.py is not beside the ledger"),
         ({"date": "soon"}, "not TOML"),
+        ({"date": '"2026-01-01"'}, "date: '2026-01-01' is no date"),
+        ({"dtypes": '"float32"'}, "dtypes: 'float32' is no list"),
+        ({"upstream": '"none"'}, 'upstream: give an address, or "unreported"'),
+        ({"upstream": '""'}, "says nothing: upstream"),
     ],
 )
 def test_an_entry_that_cannot_be_used_is_one_clear_line(
@@ -150,6 +159,16 @@ def test_an_entry_that_cannot_be_used_is_one_clear_line(
 def replays() -> Iterator[Runs]:
     with open_runs() as runs:
         yield runs
+
+
+def test_such_an_entry_ends_a_run_before_it_starts(
+    written: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(because='"so"')
+    monkeypatch.setattr(plugin, "ledger", lambda: load(path))
+    config: Any = SimpleNamespace(getoption=lambda name: None)
+    with pytest.raises(pytest.UsageError, match=r"^ledger\.toml: \[an-entry\] unknown: because$"):
+        plugin.pytest_configure(config)
 
 
 @pytest.mark.parametrize("known", load(), ids=lambda known: known.id)

@@ -1,18 +1,21 @@
 """`--report DIR`: the run as DIR/report.json and DIR/report.html, whatever ended it."""
 
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.harness.plugin import STARTED, TARGETS
+from tests.harness.plugin import STARTED, TARGETS, blind, outdated
 from tests.harness.record import RECORD
 from tests.harness.report.data import report as report_of
 from tests.harness.report.files import write
+from tests.harness.verdict import Deviation
 
 FAILURES: list[dict[str, Any]] = []
+DEVIATION = f"{Deviation.__module__}.{Deviation.__qualname__}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,19 +40,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.failed:
         message = getattr(getattr(report.longrepr, "reprcrash", None), "message", "")
-        scripts = [
-            Path(str(value)) for name, value in report.user_properties if name == "reproducer"
-        ]
-        FAILURES.append(
-            {
-                "test": report.nodeid,
-                "message": message or report.longreprtext,
-                "text": report.longreprtext,
-                "reproducers": [
-                    {"file": path.name, "script": path.read_text("utf-8")} for path in scripts
-                ],
-            }
-        )
+        message = (message or report.longreprtext).removeprefix(f"{DEVIATION}: ")
+        given = (Path(str(value)) for name, value in report.user_properties if name == "reproducer")
+        scripts = [path for path in given if path.is_file()]
+        FAILURES.append(failure(report.nodeid, message, report.longreprtext, scripts))
+
+
+def failure(test: str, message: str, text: str, scripts: Iterable[Path] = ()) -> dict[str, Any]:
+    reproducers = [{"file": path.name, "script": path.read_text("utf-8")} for path in scripts]
+    return {"test": test, "message": message, "text": text, "reproducers": reproducers}
 
 
 @pytest.hookimpl(trylast=True)
@@ -67,6 +66,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         "seconds": round(time.monotonic() - config.stash[STARTED], 1),
         "exit_status": int(session.exitstatus),
     }
+    FAILURES.extend(failure("the run as a whole", line, line) for line in (*blind(), *outdated()))
     data = report_of(RECORD, run, FAILURES, config.stash[TARGETS].devices)
     config.stash[WRITTEN] = write(folder, data)
 
