@@ -1,16 +1,24 @@
 """The ways into torch: how a function is called for its value and its derivatives.
 
 A training loop reaches the same kernels through a function, through a module, or through a
-transform of `torch.func`. Each of these doors is a path of the matrix (`Target.path`).
+transform of `torch.func`; and a module may have been saved and loaded, exported, or compiled. Each
+of these doors is a path of the matrix (`Target.path`).
 """
 
+import io
+import shutil
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
 
 import torch
+from hypothesis import settings
+from hypothesis import strategies as st
 from torch.autograd import forward_ad
 
-from tests.harness.targets import Target
+from tests.harness.profiles import EXAMPLES
+from tests.harness.record import note
+from tests.harness.targets import Target, Targets
 from tests.harness.verdict import Deviation
 
 Tensors = dict[str, torch.Tensor]
@@ -20,6 +28,34 @@ MakeModule = Callable[[], torch.nn.Module]
 
 DOORS = ("functional", "module", "vjp")
 SECOND_DOORS = ("jvp", "forward_ad", "double backward")
+SIDE_DOORS = ("functional_call", "saved", "vmap", "compiled", "exported")
+OF_MODULES = ("module", "functional_call", "saved", "exported")
+
+
+class SideDoor(NamedTuple):
+    """One more door for an example, taken in one of the run's dtypes."""
+
+    path: str
+    turn: int  # which dtype
+
+
+side_doors = st.builds(
+    SideDoor, st.sampled_from((*SIDE_DOORS[:3] * 5, "compiled", "exported")), st.integers(0, 3)
+)
+"""Compiling takes as long as a hundred examples, so one in 17 is compiled, and one exported."""
+
+
+def through(
+    targets: Targets, side: SideDoor, modules: bool = True
+) -> Iterator[tuple[str, list[Target]]]:
+    """The targets of each dtype together: all of `DOORS`, and the side door where it is its turn.
+
+    Without `modules`, where no module computes the function, only the doors that need none.
+    """
+    for number, (dtype, all_paths) in enumerate(targets.by_dtype(*DOORS, side.path)):
+        its_turn = number == side.turn % len(targets.dtypes)
+        open_doors = [d for d in (*DOORS, *its_turn * side[:1]) if modules or d not in OF_MODULES]
+        yield dtype, [target for target in all_paths if target.path in open_doors]
 
 
 def gradients(
@@ -33,7 +69,7 @@ def gradients(
     """Call a function through the door that is the target's path, and ask for its gradients.
 
     Args:
-        target: its path is one of `DOORS`.
+        target: its path is one of `DOORS` or `SIDE_DOORS`.
         function: takes the inputs by position, in their order.
         inputs: by name. Integers, such as class labels, have no gradient.
         grad_output: the gradient that comes back to the output.
@@ -45,12 +81,16 @@ def gradients(
         The output, and by name the gradients of the inputs that asked for one.
     """
     wanted = [n for n, x in inputs.items() if x.is_floating_point() and n not in frozen]
-    if target.path == "vjp":
-        return pulled_back(function, inputs, grad_output, wanted)
+    if target.path in {"vjp", "vmap"}:
+        ask = pulled_back if target.path == "vjp" else of_a_batch
+        output, grads = ask(function, inputs, grad_output, wanted)
+        return output, dict(grads)
     leaves = {n: x.detach().requires_grad_(n in wanted) for n, x in inputs.items()}
-    if target.path == "module":
-        assert module is not None, "the door 'module' needs a module"
-        output = called_as_module(module, leaves)
+    if target.path in OF_MODULES:
+        assert module is not None, f"the door {target.path!r} needs a module"
+        output = called_as_module(target.path, module, leaves)
+    elif target.path == "compiled":
+        output = compiled(function)(*leaves.values())
     else:
         output = function(*leaves.values())
     if wanted:
@@ -63,24 +103,58 @@ def gradients(
     return output, {name: leaves[name].grad for name in wanted}
 
 
-def called_as_module(make: MakeModule, leaves: Tensors) -> torch.Tensor:
+def called_as_module(path: str, make: MakeModule, leaves: Tensors) -> torch.Tensor:
     """The output of a module on the leaves, of which some become its parameters."""
     with warnings.catch_warnings():  # what is initialised here is replaced at once
         warnings.filterwarnings("ignore", "Initializing zero-element tensors is a no-op")
         module = make()
-    parameters = {
-        name: torch.nn.Parameter(leaves[name], leaves[name].requires_grad)
-        for name, _ in module.named_parameters()
-    }
-    for name, parameter in parameters.items():
-        module.register_parameter(name, parameter)
-    leaves |= parameters
-    return module(*(x for name, x in leaves.items() if name not in parameters))
+    names = [name for name, _ in module.named_parameters()]
+    args = tuple(x for name, x in leaves.items() if name not in names)
+    given = {name: leaves[name] for name in names}
+    if path == "functional_call":
+        return torch.func.functional_call(module, given, args)
+    for name, x in given.items():
+        module.register_parameter(name, torch.nn.Parameter(x, x.requires_grad))
+    called = module
+    if path == "saved":
+        called = saved_and_loaded(module)
+    elif path == "exported":
+        called = torch.export.export(module, args).module()
+    leaves |= called.named_parameters()
+    output = called(*args)
+    if path == "saved":
+        for buffer, after in zip(module.buffers(), called.buffers(), strict=True):
+            if not torch.equal(buffer, after):  # the caller looks for what changed in its own
+                buffer.copy_(after)
+    return output
+
+
+def saved_and_loaded(module: torch.nn.Module) -> torch.nn.Module:
+    file = io.BytesIO()
+    torch.save(module, file)
+    file.seek(0)
+    loaded: torch.nn.Module = torch.load(file, weights_only=False)
+    return loaded
+
+
+def compiled(function: Function) -> Function:
+    """As one graph, compiled afresh: from eight shapes on torch would no longer compile."""
+    torch.compiler.reset()
+    return torch.compile(function, backend=backend(), fullgraph=True, dynamic=False)
+
+
+def backend() -> str:
+    """Code is generated in the profile `thorough`, where there is a compiler for it."""
+    thorough = settings().max_examples >= EXAMPLES["thorough"] // 10
+    if thorough and any(map(shutil.which, ("c++", "g++", "clang++"))):
+        return "inductor"
+    note("what torch.compile generates: it traced (aot_eager), and torch's own kernels ran")
+    return "aot_eager"
 
 
 def pulled_back(
     function: Function, inputs: Tensors, grad_output: torch.Tensor, wanted: list[str]
-) -> tuple[torch.Tensor, Gradients]:
+) -> tuple[torch.Tensor, Tensors]:
     """The output, and the vector-Jacobian product with the gradient that comes back."""
     if not wanted:
         return function(*inputs.values()), {}
@@ -91,6 +165,29 @@ def pulled_back(
     # No third result: that is for functions with auxiliary ones.
     output, pull_back, *_ = torch.func.vjp(of_wanted, *(inputs[name] for name in wanted))
     return output, dict(zip(wanted, pull_back(grad_output), strict=True))
+
+
+def of_a_batch(
+    function: Function, inputs: Tensors, grad_output: torch.Tensor, wanted: list[str]
+) -> tuple[torch.Tensor, Tensors]:
+    """One case of a batch of three; the others are NaN, which would show wherever they got in.
+
+    What asks for no gradient is shared by the batch, unless nothing asks for one.
+    """
+    own = wanted or [name for name, x in inputs.items() if x.is_floating_point()]
+    shared = {name: x.contiguous() for name, x in inputs.items()}
+
+    def one(back: torch.Tensor, *of_case: torch.Tensor) -> tuple[torch.Tensor, Tensors]:
+        case = shared | dict(zip(own, of_case, strict=True))
+        return pulled_back(function, case, back, wanted)
+
+    def among_others(x: torch.Tensor) -> torch.Tensor:
+        other = torch.full_like(x, torch.nan)
+        return torch.stack((other, x, other))
+
+    batch = map(among_others, (grad_output, *(inputs[name] for name in own)))
+    outputs, grads = torch.func.vmap(one, randomness="same")(*batch)
+    return outputs[1], {name: of_all[1] for name, of_all in grads.items()}
 
 
 def movements(

@@ -34,6 +34,7 @@ class Kernels:
     dense: bool  # the input
     alike: bool  # input and gradient are dense and, as torch sees it, lie alike
     rounds_mean: bool = True  # whether the rounding of a batch's mean to the half type is admitted
+    batched: bool = False  # vmap normalises in one kernel, and scales and shifts in others
 
     @property
     def on_cpu(self) -> bool:
@@ -87,6 +88,14 @@ class Kernels:
         bounds the second's inheritance as well. What the second adds is the rounding of a, which
         x - mean multiplies, and those of x a, mean a and their sum with b.
         """
+        if self.batched and any(v is not None for v in arrays[3:]):
+            ops = Rounding.op_by_op(self.dtype)
+            normalised = ops.array(self.output(*arrays[:3], None, None, eps=eps))
+            w, b = (
+                None if v is None else per_channel(v, normalised) for v in read(ops, *arrays[3:])
+            )
+            scaled = normalised if w is None else normalised * w
+            return ops.stored(scaled if b is None else scaled + b)
         if self.half_throughout and not self.dense:
             op_by_op = Rounding.op_by_op(self.dtype)
             return op_by_op.stored(batch_norm(*read(op_by_op, *arrays), eps=eps))
@@ -110,8 +119,13 @@ class Kernels:
 
     def gradients(self, *arrays: Any, eps: float, training: bool) -> dict[str, Rounded]:
         kernel = Rounding.kernel(self.dtype, stores=self.stores)
-        rounding = kernel if self.alike else Rounding.op_by_op(self.dtype)
-        grads = batch_norm_backward(*read(rounding, *arrays), eps=eps, training=training)
+        rounding = kernel if self.alike and not self.batched else Rounding.op_by_op(self.dtype)
+        g, x, mean, var, w = read(rounding, *arrays)
+        options: Any = {"eps": eps, "training": training}
+        grads = batch_norm_backward(g, x, mean, var, w, **options)
+        if self.batched and w is not None:
+            scaled = rounding.array(rounding.stored(g * per_channel(w, g)))
+            grads = (batch_norm_backward(scaled, x, mean, var, **options)[0], *grads[1:])
         names = ("input", "weight", "bias")
         stores = (rounding, *2 * (Rounding.kernel(self.params),))
         return {n: s.stored(g) for n, s, g in zip(names, stores, grads, strict=True)}

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given
 
 from reference.batch_statistics import values_per_channel
-from tests.harness.doors import DOORS, gradients
+from tests.harness.doors import SideDoor, gradients, side_doors, through
 from tests.harness.formats import FORMATS
 from tests.harness.rounded import Rounded
 from tests.harness.strategies.layouts import LAYOUTS
@@ -28,22 +28,32 @@ MEMORY_FORMATS = {
 """By the dimensions of the input. What comes in one of the formats leaves in it."""
 
 
-@given(case=batch_norm_cases())
+@given(case=batch_norm_cases(), door=side_doors)
 def test_batch_norm_its_gradients_and_its_statistics_equal_the_reference(
-    targets: Targets, case: BatchNormCase
+    targets: Targets, case: BatchNormCase, door: SideDoor
 ) -> None:
     x, g = (LAYOUTS[d.layout](torch.zeros(d.shape)) for d in (case.input, case.grad_output))
     present = [v for v in (case.weight, case.bias, *(case.running or ())) if v]
     dense = is_dense(x) and all(v.layout == "contiguous" or v.shape == (1,) for v in present)
     mixed = case.mixed and present  # with none there is nothing in float32
-    for dtype, paths in targets.by_dtype(*DOORS):
+    for dtype, paths in through(targets, door):
         half = FORMATS[dtype].precision < 24
         params = "float32" if mixed and half else dtype
         for device in targets.devices:
             kernels = Kernels(dtype, params, device, dense, one_kernel(x, g))
             expected = reference(case, kernels)
             for target in (t for t in paths if t.device == device):
-                verify(case, target, params, expected)
+                if target.path != "vmap":
+                    verify(case, target, params, expected)
+                elif takes_a_batch(case, target, params):
+                    statistics_dense = all(v.layout == "contiguous" for v in case.running or ())
+                    parts = replace(kernels, batched=True, dense=statistics_dense)
+                    verify(case, target, params, reference(case, parts))
+
+
+def takes_a_batch(case: BatchNormCase, target: Target, params: str) -> bool:
+    """What `vmap` refuses is in `test_batch_norm_refusals.py`."""
+    return params == target.dtype and not (case.training and case.running)
 
 
 def reference(case: BatchNormCase, kernels: Kernels) -> dict[str, Rounded]:
@@ -106,7 +116,7 @@ def verify(case: BatchNormCase, target: Target, params: str, expected: dict[str,
     for name, statistic in zip(("running_mean", "running_var"), running, strict=False):
         check(component, name, vectors, statistic, expected[name])
     formats = [f for f in MEMORY_FORMATS[x.dim()] if x.is_contiguous(memory_format=f)]
-    if min(x.shape) > 1 and formats:  # else the strides do not tell the format
+    if min(x.shape) > 1 and formats and target.path != "vmap":  # else strides tell no format
         kept = y.is_contiguous(memory_format=formats[0])
         assert kept, f"{component} on {target}: {formats[0]} in, strides {y.stride()} out"
 
@@ -121,6 +131,8 @@ def misread(case: BatchNormCase, target: Target, name: str) -> bool:
     channels innermost, torch reads a strided weight and, in evaluation, strided statistics wrongly.
     """
     x, g = (LAYOUTS[d.layout](torch.zeros(d.shape)) for d in (case.input, case.grad_output))
+    if target.path == "compiled":  # hands the gradient on in the layout of the output
+        g = x
     if torch.device(target.device).type != "cpu" or x.numel() == 0 or not one_kernel(x, g):
         return False
     if not lie_alike(x, g):

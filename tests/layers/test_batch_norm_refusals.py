@@ -35,3 +35,24 @@ def test_statistics_that_do_not_fit_are_refused() -> None:
         F.batch_norm(input, None, None)
     with pytest.raises(RuntimeError, match="running_mean should contain 2 elements not 3"):
         F.batch_norm(input, three, three)
+
+
+def test_a_batch_of_cases_does_not_share_statistics_that_change() -> None:
+    """By design: https://docs.pytorch.org/docs/stable/func.batch_norm.html."""
+    mean, var = torch.zeros(2), torch.ones(2)
+    with pytest.raises(RuntimeError, match="which will be updated in place, were not batched"):
+        torch.func.vmap(lambda x: F.batch_norm(x, mean, var, training=True))(torch.ones(3, 4, 2))
+
+
+@pytest.mark.xfail(
+    raises=RuntimeError,
+    strict=True,
+    reason="its backward pass mixes no dtypes there: github.com/pytorch/pytorch/issues/184890",
+)
+def test_a_batch_of_cases_takes_half_inputs_and_float32_parameters() -> None:
+    ones = torch.ones(2)
+
+    def summed(x: torch.Tensor) -> torch.Tensor:
+        return F.batch_norm(x, None, None, ones, training=True).sum()
+
+    torch.func.vmap(torch.func.grad(summed))(torch.ones(3, 4, 2, dtype=torch.bfloat16))

@@ -9,40 +9,41 @@ from hypothesis import given
 
 from reference.dropout import dropout, dropout_backward
 from tests.harness.border import to_numpy
-from tests.harness.doors import DOORS, gradients
+from tests.harness.doors import SideDoor, gradients, side_doors, through
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Targets
 from tests.harness.verdict import check
 from tests.layers.dropout_cases import LAYERS, DropoutCase, begin, channels_of, dropout_cases
 
 
-@given(case=dropout_cases())
+@given(case=dropout_cases(), door=side_doors)
 def test_dropout_and_its_gradient_equal_the_reference_given_the_mask(
-    targets: Targets, case: DropoutCase
+    targets: Targets, case: DropoutCase, door: SideDoor
 ) -> None:
     function, layer, _ = LAYERS[case.name]
-    for dtype, paths in targets.by_dtype(*DOORS):
+
+    def drop(input: torch.Tensor) -> torch.Tensor:
+        given = input.clone() if case.inplace else input
+        return function(given, case.p, case.training, case.inplace)
+
+    for dtype, paths in through(targets, door):
         rounding = Rounding.op_by_op(dtype)  # the mask is divided, and stored, before it multiplies
         x, g = (rounding.array(a.numbers(dtype)) for a in (case.input, case.grad_output))
         for target in paths:
-
-            def drop(input: torch.Tensor) -> torch.Tensor:
-                begin(case.seed, input)
-                given = input.clone() if case.inplace else input
-                return function(given, case.p, case.training, case.inplace)
-
-            through = partial(
+            ask = partial(
                 gradients,
                 target,
                 drop,
                 grad_output=case.grad_output.tensor(target),
-                module=lambda: Seeded(case.seed, layer(case.p).train(case.training)),
+                module=lambda: layer(case.p).train(case.training),
             )
             input = case.input.tensor(target)
-            y, grads = through({"input": input})
+            begin(case.seed, input)
+            y, grads = ask({"input": input})
             output, grad_input = x, g
             if case.training and case.p > 0:
-                ones, _ = through({"input": torch.ones_like(input)})
+                begin(case.seed, input)
+                ones, _ = ask({"input": torch.ones_like(input)})
                 mask = channels_of(case.name, to_numpy(ones.detach().ne(0)))
                 mask = mask if case.p < 1 else np.zeros(mask.shape)
                 output, grad_input = (
@@ -51,18 +52,6 @@ def test_dropout_and_its_gradient_equal_the_reference_given_the_mask(
                 )
             check(case.name, "output", target, y, output)
             check(case.name, "grad_input", target, grads["input"], grad_input)
-
-
-class Seeded(torch.nn.Module):
-    """A module, called where torch's generator begins at the seed."""
-
-    def __init__(self, seed: int, module: torch.nn.Module) -> None:
-        super().__init__()
-        self.seed, self.module = seed, module
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        begin(self.seed, input)
-        return self.module(input)
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference.relu import relu, relu_backward, threshold, threshold_backward
-from tests.harness.doors import DOORS, gradients
+from tests.harness.doors import SideDoor, gradients, side_doors, through
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.layouts import LAYOUTS
@@ -87,8 +87,10 @@ class InPlace(torch.nn.Module):
         return self.module(self.relaid(input))
 
 
-@given(case=relu_cases())
-def test_relu_and_its_gradient_equal_the_reference(targets: Targets, case: ReluCase) -> None:
+@given(case=relu_cases(), door=side_doors)
+def test_relu_and_its_gradient_equal_the_reference(
+    targets: Targets, case: ReluCase, door: SideDoor
+) -> None:
     function, layer = FORMS[case.form]
     in_place = case.form in IN_PLACE
 
@@ -99,7 +101,7 @@ def test_relu_and_its_gradient_equal_the_reference(targets: Targets, case: ReluC
         made = layer(*case.arguments)
         return InPlace(made, case.relaid) if in_place else made
 
-    for dtype, paths in targets.by_dtype(*DOORS):
+    for dtype, paths in through(targets, door):
         rounding = Rounding.kernel(dtype)
         input = rounding.array(case.input.numbers(dtype))
         grad_output = rounding.array(case.grad_output.numbers(dtype))
@@ -109,6 +111,8 @@ def test_relu_and_its_gradient_equal_the_reference(targets: Targets, case: ReluC
             output = threshold(input, *case.bend)
             grad_input = threshold_backward(grad_output, input, case.bend[0])
         for target in paths:
+            if target.path == "vmap" and in_place and 0 in case.input.shape:
+                continue  # see test_a_batch_of_nothing_is_changed_in_place
             x, g = case.input.tensor(target), case.grad_output.tensor(target)
             y, grads = gradients(target, rectified, {"input": x}, g, module)
             check(case.component, "output", target, y, output)
@@ -145,3 +149,15 @@ def test_what_shares_memory_with_itself_is_not_changed_in_place(targets: Targets
             one = torch.ones(1, 2, dtype=target.torch_dtype, device=target.device)
             with pytest.raises(RuntimeError, match="refers to a single memory location"):
                 F.relu_(one.expand(2, 2))
+
+
+@pytest.mark.xfail(
+    raises=RuntimeError,
+    strict=True,
+    reason="the backward pass of copy_ is not batched where there is nothing; upstream unreported",
+)
+def test_a_batch_of_nothing_is_changed_in_place() -> None:
+    def rectified(x: torch.Tensor) -> torch.Tensor:
+        return F.relu_(LAYOUTS["padded"](x)).sum()
+
+    torch.func.vmap(torch.func.grad(rectified))(torch.ones(3, 4, 0))

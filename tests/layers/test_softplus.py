@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference.softplus import softplus, softplus_backward
-from tests.harness.doors import DOORS, gradients
+from tests.harness.doors import SideDoor, gradients, side_doors, through
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.shapes import shapes
@@ -37,12 +37,12 @@ def softplus_cases(draw: st.DrawFn) -> SoftplusCase:
     return SoftplusCase(draw(of_shape), draw(of_shape), draw(betas), draw(thresholds))
 
 
-@given(case=softplus_cases())
+@given(case=softplus_cases(), door=side_doors)
 def test_softplus_and_its_gradient_equal_the_reference(
-    targets: Targets, case: SoftplusCase
+    targets: Targets, case: SoftplusCase, door: SideDoor
 ) -> None:
     options = case.beta, case.threshold
-    for dtype, paths in targets.by_dtype(*DOORS):
+    for dtype, paths in through(targets, door):
         rounding = Rounding.kernel(dtype)
         x, g = (rounding.array(a.numbers(dtype)) for a in (case.input, case.grad_output))
         output = rounding.stored(softplus(x, *options))

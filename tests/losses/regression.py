@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from tests.harness.doors import DOORS, gradients
+from tests.harness.doors import SideDoor, gradients, through
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.shapes import shapes
 from tests.harness.strategies.values import families
-from tests.harness.targets import Targets
+from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check
 from tests.losses.cases import NonNegative, reductions, tame
 
@@ -53,14 +53,14 @@ def verify(
     component: str,
     targets: Targets,
     case: ErrorCase,
+    door: SideDoor,
     reference: tuple[Callable[..., np.ndarray], Callable[..., tuple[np.ndarray, np.ndarray]]],
     function: Callable[..., torch.Tensor],
     module: Callable[..., torch.nn.Module],
 ) -> None:
     """Loss and gradients; the modules take no weight."""
     forward, backward = reference
-    doors = [door for door in DOORS if door != "module" or not case.weight]
-    for dtype, paths in targets.by_dtype(*doors):
+    for dtype, paths in through(targets, door, modules=not case.weight):
         ops = Rounding.op_by_op(dtype)
         input, truth, back = (
             ops.array(array.numbers(dtype)) for array in (case.input, case.target, case.grad_output)
@@ -70,6 +70,8 @@ def verify(
         grads = backward(back, input, truth, weight, reduction=case.reduction)
         expected = dict(zip(("input", "target"), map(ops.stored, grads), strict=True))
         for target in paths:
+            if fails(component, case, target):
+                continue
             options: dict[str, Any] = {"reduction": case.reduction}
             if case.weight:
                 options["weight"] = case.weight.tensor(target)
@@ -84,3 +86,11 @@ def verify(
             check(component, "loss", target, y, loss)
             for name, grad in found.items():
                 check(component, f"grad_{name}", target, grad, expected[name])
+
+
+def fails(component: str, case: ErrorCase, target: Target) -> bool:
+    """What these doors are known to get wrong: see `test_known_faults.py`."""
+    if component == "l1_loss":
+        return target.path == "compiled" and case.weight is not None
+    of_none = case.reduction == "mean" and 0 in case.input.shape and case.weight is None
+    return target.path in {"vmap", "compiled"} and of_none

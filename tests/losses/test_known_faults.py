@@ -1,9 +1,10 @@
-"""What torch's losses get wrong on the CPU: an entry of the ledger, shown where it lies."""
+"""What torch's losses get wrong on the CPU: entries of the ledger, shown where they lie."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.harness.doors import gradients
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import exactly
 
@@ -43,3 +44,31 @@ def test_more_rows_are_counted_than_the_largest_number(
     (grad,) = torch.autograd.grad(loss, scores)
     exactly("mean of losses", "loss, many rows", target, loss, 1.0)
     exactly("mean of losses", "grad_input, many rows", target, grad.flatten()[:1], [-1 / 65536])
+
+
+def test_a_compiled_loss_keeps_its_weights(targets: Targets) -> None:
+    """`compiled-l1-loss-ignores-weights`: errors of 2 and 3, with weights of 1/2 and 4."""
+
+    def weighted(input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return F.l1_loss(input, target, reduction="sum", weight=weight)  # type: ignore[call-arg]
+
+    if "float32" not in targets.dtypes or "cpu" not in targets.devices:
+        pytest.skip("float32 on the CPU is not asked for")
+    target = Target("cpu", "float32", "compiled")
+    weight = torch.tensor([0.5, 4.0])
+    inputs = {"input": torch.tensor([1.0, 2.0]), "target": torch.tensor([3.0, 5.0])}
+    loss, grads = gradients(target, weighted, inputs, torch.tensor(1.0))
+    exactly("l1_loss", "weighted loss", target, loss, 13.0)
+    assert grads["input"] is not None
+    exactly("l1_loss", "grad of weighted loss", target, grads["input"], [-0.5, -4.0])
+
+
+@pytest.mark.xfail(
+    raises=ZeroDivisionError,
+    strict=True,
+    reason="divides by a Python 0; unreported, see github.com/pytorch/functorch/pull/866",
+)
+def test_a_batch_of_cases_takes_a_mean_of_no_errors() -> None:
+    """Elsewhere the gradient is as empty as the input. Compiled, it fails in the same place."""
+    empty = torch.ones(3, 0)
+    torch.func.vmap(torch.func.grad(F.mse_loss))(empty, empty)

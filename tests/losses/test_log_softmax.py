@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference.log_softmax import log_softmax, log_softmax_backward
-from tests.harness.doors import DOORS, gradients
+from tests.harness.doors import SideDoor, gradients, side_doors, through
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.shapes import sides
@@ -40,11 +40,11 @@ def log_softmax_cases(draw: st.DrawFn) -> LogSoftmaxCase:
     )
 
 
-@given(case=log_softmax_cases())
+@given(case=log_softmax_cases(), door=side_doors)
 def test_log_softmax_and_its_gradient_equal_the_reference(
-    targets: Targets, case: LogSoftmaxCase
+    targets: Targets, case: LogSoftmaxCase, door: SideDoor
 ) -> None:
-    for dtype, paths in targets.by_dtype(*DOORS):
+    for dtype, paths in through(targets, door):
         kernel = Rounding.kernel(dtype)
         softmax = Rounding.kernel(dtype, stores=(np.sum, np.log))
         output = softmax.stored(log_softmax(softmax.array(case.input.numbers(dtype)), case.dim))

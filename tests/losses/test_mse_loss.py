@@ -5,10 +5,15 @@ import torch.nn.functional as F
 from hypothesis import given
 
 from reference.mse_loss import mse_loss, mse_loss_backward
+from tests.harness.doors import SideDoor, side_doors
 from tests.harness.targets import Targets
 from tests.losses.regression import ErrorCase, error_cases, verify
 
 
-@given(case=error_cases())
-def test_mse_loss_and_its_gradients_equal_the_reference(targets: Targets, case: ErrorCase) -> None:
-    verify("mse_loss", targets, case, (mse_loss, mse_loss_backward), F.mse_loss, torch.nn.MSELoss)
+@given(case=error_cases(), door=side_doors)
+def test_mse_loss_and_its_gradients_equal_the_reference(
+    targets: Targets, case: ErrorCase, door: SideDoor
+) -> None:
+    verify(
+        "mse_loss", targets, case, door, (mse_loss, mse_loss_backward), F.mse_loss, torch.nn.MSELoss
+    )

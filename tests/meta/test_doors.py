@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.harness.doors import DOORS, gradients
+from tests.harness.doors import DOORS, SIDE_DOORS, gradients
 from tests.harness.targets import Target
 from tests.harness.verdict import Deviation
 
@@ -21,7 +21,7 @@ def linear() -> torch.nn.Module:
 
 
 @pytest.mark.parametrize("frozen", [(), ("input",), ("weight", "bias"), tuple(INPUTS)])
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", [*DOORS, *SIDE_DOORS])
 def test_a_door_returns_the_gradients_that_were_asked_for(
     door: str, frozen: tuple[str, ...]
 ) -> None:
@@ -33,7 +33,7 @@ def test_a_door_returns_the_gradients_that_were_asked_for(
     }
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", [*DOORS, *SIDE_DOORS])
 def test_a_door_leaves_the_inputs_as_they_were(door: str) -> None:
     gradients(Target("cpu", "float32", door), F.linear, INPUTS, torch.ones(1, 2), linear)
     assert not any(x.requires_grad or x.grad is not None for x in INPUTS.values())
