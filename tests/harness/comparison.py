@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.harness.formats import Format
 from tests.harness.record import Tally
-from tests.harness.rounded import Rounded
+from tests.harness.rounded import Rounded, all_true
 
 SMALLEST = np.finfo(np.float64).tiny  # in place of a zero bound
 WORST = 5  # elements are shown
@@ -34,7 +34,7 @@ class Comparison:
             right = error <= bound
             if expected.selected:
                 right &= (np.signbit(got) == np.signbit(value)) | (value != 0)
-            if not right.all():
+            if not all_true(right):
                 assert not np.isnan(bound).any(), "a rule in tests/harness/propagation is wrong"
                 same_kind = (got == value) | (np.isnan(got) & np.isnan(value))
                 right = np.where(np.isfinite(value), right, same_kind) | np.isinf(bound)

@@ -2,7 +2,11 @@
 
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
+from hypothesis.internal.conjecture.providers import (
+    AVAILABLE_PROVIDERS,
+    COLLECTION_DEFAULT_MAX_SIZE,
+    HypothesisProvider,
+)
 
 
 class Independent(HypothesisProvider):
@@ -11,6 +15,13 @@ class Independent(HypothesisProvider):
     By itself, Hypothesis follows each example by about five that repeat parts of it elsewhere. That
     finds bugs of equal values; of the shapes, options and layouts here it sees a sixth as many.
     """
+
+    def draw_bytes(self, min_size: int = 0, max_size: int = COLLECTION_DEFAULT_MAX_SIZE) -> bytes:
+        """All at once, where their number is given; by itself, Hypothesis draws one at a time."""
+        if min_size < max_size:
+            return super().draw_bytes(min_size, max_size)
+        assert self._random is not None
+        return self._random.randbytes(min_size)
 
 
 AVAILABLE_PROVIDERS["independent"] = f"{__name__}.{Independent.__qualname__}"

@@ -90,7 +90,8 @@ class Rounded(NDArrayOperatorsMixin):
     @cached_property
     def all_finite(self) -> bool:
         """Whether no element is an infinity or NaN."""
-        return all_finite(self.value)
+        with np.errstate(all="ignore"):
+            return all_finite(self.value)
 
     @property
     def unlimited_bound(self) -> Array:
@@ -146,7 +147,7 @@ class Rounded(NDArrayOperatorsMixin):
         Below the smallest normal number it does say something: that the value is tiny.
         """
         nothing = self.bound >= self.absolute
-        if not nothing.any():
+        if not np.count_nonzero(nothing):
             return 0.0
         nothing = nothing & (self.bound >= 2.0**self.rounding.storage.min_exponent)
         return float(np.count_nonzero(nothing) / nothing.size)
@@ -170,13 +171,17 @@ class Rounded(NDArrayOperatorsMixin):
     def max(self, axis: int | None = None, keepdims: bool = False) -> Any:
         return self.__array_function__(np.max, (), (self,), {"axis": axis, "keepdims": keepdims})
 
+    def stretched(self, x: Array) -> Array:
+        """To this array's shape."""
+        return x if x.shape == self.shape else np.broadcast_to(x, self.shape)
+
     def _rearranged(self, pick: Callable[[Array], Array]) -> Rounded:
         """Pick or reorder elements: no arithmetic, so the sums stay as they are."""
         return Rounded(
             self.rounding,
             pick(self.value),
             0.0 if isinstance(self.error, float) else pick(self.error),
-            pick(np.broadcast_to(self.magnitude, self.shape)),
+            pick(self.stretched(self.magnitude)),
             self.roundings,
             self.last_bit,
             self.selected,
@@ -223,6 +228,11 @@ def plus(x: Any, y: Any) -> Any:
 
 
 def all_finite(value: Array) -> bool:
-    """Quickly: one infinity or NaN makes the sum infinite or NaN."""
-    with np.errstate(all="ignore"):
-        return bool(np.isfinite(value.sum())) or bool(np.isfinite(value).all())
+    """Quickly: one infinity or NaN makes the sum of squares infinite or NaN."""
+    flat = value.reshape(-1)
+    return math.isfinite(flat.dot(flat)) or bool(np.isfinite(value).all())
+
+
+def all_true(outcome: Array) -> bool:
+    """For small arrays four times as fast as their `all`."""
+    return np.count_nonzero(outcome) == outcome.size

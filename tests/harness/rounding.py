@@ -104,21 +104,30 @@ class Rounding:
         with np.errstate(all="ignore"):
             value, bound = overflowed(x) if certain_overflow else (x.value, x.bound)
             if self.storage != self.compute:
-                reach = np.where(np.isfinite(value), np.abs(value), 0.0) + bound
-                exact = (bound == 0) & self.storage.holds(value)
-                overflows = np.isfinite(value) & (reach >= self.storage.overflow)
-                certain = overflows & (np.abs(value) - bound >= self.storage.overflow)
-                certain &= certain_overflow
-                bound = np.select(
-                    [exact | ~np.isfinite(value), certain, overflows],
-                    [bound, 0.0, np.inf],
-                    default=bound + self.storage.half_ulp(reach),
-                )
-                value = np.where(certain, np.copysign(np.inf, value), value)
+                value, bound = self.narrowed(value, bound, certain_overflow)
         stored = Rounded(self, value, bound, None, 0, x.last_bit, x.selected, before=x)
         if value is x.value:
             stored.absolute, stored.all_finite = x.absolute, x.all_finite
         return stored
+
+    def narrowed(self, value: Array, bound: Array, certain_overflow: bool) -> tuple[Array, Array]:
+        """Value and bound of what is rounded to a narrower format."""
+        size = np.abs(value)
+        reach = size + bound
+        rounded = bound + self.storage.half_ulp(reach)
+        zero = bound == 0
+        if np.count_nonzero(zero):
+            rounded = np.where(zero & self.storage.holds(value), bound, rounded)
+        if reach.max(initial=0.0) < self.storage.overflow:  # and nothing is infinite or NaN
+            return value, rounded
+        finite = np.isfinite(value)
+        overflows = finite & (reach >= self.storage.overflow)
+        certain = overflows & (size - bound >= self.storage.overflow) & certain_overflow
+        rounded = np.where(overflows, np.where(certain, 0.0, np.inf), rounded)
+        return (
+            np.where(certain, np.copysign(np.inf, value), value),
+            np.where(finite, rounded, bound),
+        )
 
 
 def arithmetic(dtype: str) -> Format:

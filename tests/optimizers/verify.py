@@ -101,8 +101,10 @@ def compare_one(life: Life, name: str, members: list[int], state: State) -> None
         tensors.append(reals(tensor))
     where = [range(state[name].value.size)[life.members[k].where] for k in members]
     elements = np.concatenate(where).astype(int)
-    wanted, got = state[name][elements], torch.cat(tensors)
     first = life.members[members[0]]
+    everything = elements.size == state[name].value.size and not first.is_complex
+    wanted = state[name] if everything else state[name][elements]
+    got = torch.cat(tensors)
     output = name
     if first.is_complex:
         output = f"complex {name}"

@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.harness.formats import FLOAT32
 from tests.harness.propagation.rules import result, rule, settled_by_operands, settled_sum
-from tests.harness.rounded import RULES, Array, Rounded, plus
+from tests.harness.rounded import RULES, Array, Rounded, all_true, plus
 
 
 @rule(np.add)
@@ -59,7 +59,7 @@ def multiply(a: Rounded, b: Rounded) -> Rounded:
 
 def underflow(a: Rounded, b: Rounded, value: Array) -> Array | float:
     """What float64, as the reference's own format, loses of a product of tiny numbers."""
-    if value.all():
+    if all_true(value):
         return 0.0
     lost = (value == 0) & (a.value != 0) & (b.value != 0)
     return np.where(lost, np.nextafter(0.0, 1.0), 0.0) if lost.any() else 0.0

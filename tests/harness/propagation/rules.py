@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -52,17 +53,18 @@ def result(
 
 def settled_by_operands(*operands: Rounded) -> Array:
     """Elementwise: NaN makes NaN; what infinity makes is sure if no operand is in doubt."""
-    nan = np.logical_or.reduce(np.broadcast_arrays(*(np.isnan(x.value) for x in operands)))
-    infinite = np.logical_or.reduce(np.broadcast_arrays(*(np.isinf(x.value) for x in operands)))
-    doubt = np.maximum.reduce(np.broadcast_arrays(*(x.bound for x in operands)))
+    nan = reduce(np.logical_or, [np.isnan(x.value) for x in operands])
+    infinite = reduce(np.logical_or, [np.isinf(x.value) for x in operands])
+    doubt = reduce(np.maximum, [x.bound for x in operands])
     return (nan & np.isfinite(doubt)) | (infinite & (doubt == 0))
 
 
 def settled_sum(*terms: Rounded) -> Callable[[], Array]:
     """A sum with an infinite or NaN term: a finite error of the others changes nothing."""
-    return lambda: np.logical_and.reduce(
-        np.broadcast_arrays(
-            ~np.logical_and.reduce(np.broadcast_arrays(*(np.isfinite(x.value) for x in terms))),
-            *(np.isfinite(x.bound) for x in terms),
-        )
-    )
+
+    def settled() -> Array:
+        finite = reduce(np.logical_and, [np.isfinite(x.value) for x in terms])
+        certain = reduce(np.logical_and, [np.isfinite(x.bound) for x in terms])
+        return ~finite & certain
+
+    return settled

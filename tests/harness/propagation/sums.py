@@ -66,7 +66,7 @@ def product(a: Array, b: Array) -> Array:
 @rule(np.sum)
 def total(a: Rounded, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Rounded:
     def over_axis(x: Array) -> Array:
-        return np.broadcast_to(x, a.shape).sum(axis=axis, keepdims=keepdims)
+        return a.stretched(x).sum(axis=axis, keepdims=keepdims)
 
     axes = range(a.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
     terms = math.prod(a.shape[i] for i in axes)
