@@ -1,5 +1,7 @@
 """How many examples a property is tried on: the profiles, and which of them is the default."""
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture.providers import (
@@ -41,7 +43,27 @@ for profile, max_examples in EXAMPLES.items():
     )
 
 
+@pytest.hookimpl(trylast=True)  # after Hypothesis
 def pytest_configure(config: pytest.Config) -> None:
     """Choose our default, where Hypothesis would load its own profile under CI and inside tox."""
-    if not config.getoption("--hypothesis-profile"):
-        settings.load_profile("default")
+    chosen = config.getoption("--hypothesis-profile") or "default"
+    settings.load_profile(chosen)
+    if url := os.environ.get("BACKPROOF_REDIS"):
+        share(settings.get_profile(chosen), url)
+
+
+def share(profile: settings, url: str) -> None:
+    """Keep the failing examples where other machines find them, and try theirs first."""
+    try:
+        from hypothesis.extra.redis import RedisExampleDatabase
+        from redis import Redis, RedisError
+    except ImportError:
+        raise pytest.UsageError("BACKPROOF_REDIS is set: install redis") from None
+    server = Redis.from_url(url)
+    try:
+        server.ping()
+    except RedisError as error:
+        raise pytest.UsageError(f"BACKPROOF_REDIS={url}: {error}") from None
+    database = RedisExampleDatabase(server)
+    settings.register_profile("shared", profile, database=database, derandomize=False)
+    settings.load_profile("shared")

@@ -27,7 +27,8 @@ def arguments(program: str) -> list[list[str]]:
 
 
 def test_only_known_programs_are_called() -> None:
-    assert {shlex.split(command)[0] for command in COMMANDS} == {"pip", "tox", "pytest", "python"}
+    known = {"pip", "tox", "pytest", "python", "hypothesis"}
+    assert {shlex.split(command)[0] for command in COMMANDS} == known
 
 
 def test_each_environment_of_tox_exists() -> None:
@@ -46,6 +47,7 @@ def test_each_call_of_pytest_finds_tests() -> None:
             [word for word in words if word not in {"--mnist-root", "DIR"}]  # a placeholder
             for words in arguments("pytest")
         ]
+        calls += [words[words.index("--") + 1 :] for words in arguments("hypothesis")]
         for words, run in [(words, runs(*words, "--collect-only", "-q")) for words in calls]:
             assert run.exit_code == pytest.ExitCode.OK, (words, run.output)
 

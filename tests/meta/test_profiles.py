@@ -1,0 +1,50 @@
+"""The profiles, and the failing examples that machines share."""
+
+import sys
+from collections.abc import Iterator
+
+import fakeredis
+import pytest
+import redis
+from hypothesis import settings
+from hypothesis.extra.redis import RedisExampleDatabase
+
+from tests.harness import profiles
+
+KEY, EXAMPLE = b"a property", b"its failing example"
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    name = settings.get_current_profile_name()
+    yield
+    settings.load_profile(name)
+
+
+def test_a_failing_example_is_seen_by_other_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = fakeredis.FakeServer()
+    monkeypatch.setattr(
+        redis.Redis, "from_url", lambda url: fakeredis.FakeRedis(server=server), raising=True
+    )
+    databases = []
+    for name in ("thorough", "quick"):
+        profiles.share(settings.get_profile(name), "redis://somewhere")
+        assert settings().max_examples == profiles.EXAMPLES[name]
+        assert isinstance(settings().database, RedisExampleDatabase)
+        databases.append(settings().database)
+    here, there = databases
+    assert here is not None
+    assert there is not None
+    here.save(KEY, EXAMPLE)
+    assert list(there.fetch(KEY)) == [EXAMPLE]
+
+
+def test_a_server_that_is_not_there_is_named() -> None:
+    with pytest.raises(pytest.UsageError, match=r"BACKPROOF_REDIS=redis://localhost:1: .+"):
+        profiles.share(settings.get_profile("quick"), "redis://localhost:1")
+
+
+def test_without_the_package_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(pytest.UsageError, match="BACKPROOF_REDIS is set: install redis"):
+        profiles.share(settings.get_profile("quick"), "redis://localhost:1")
