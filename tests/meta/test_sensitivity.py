@@ -15,7 +15,7 @@ from tests.meta.faults.runs import open_runs
 from tests.meta.sensitivity.measure import TOLERANCES, Measured, measure, moved, smallest
 from tests.meta.sensitivity.plugin import INPUTS
 from tests.meta.sensitivity.runs import Sensitivity, Study, study
-from tests.meta.sensitivity.table import page, rows, ulps
+from tests.meta.sensitivity.table import HEADS, page, rows, ulps
 
 MAX = FLOAT32.max
 
@@ -122,6 +122,7 @@ def test_the_page_has_every_row() -> None:
     text = page(Study(1, found | {"exact": {}}, [row, unmeasured]), "the command", None)
     cells = ["linear: output", "float32", "2", "1 / 1", *3 * ["37 / 37"], *3 * [""], "0", "0"]
     assert f"| {' | '.join(cells)} |" in text
+    assert f"| {' | '.join(HEADS)} |" in text
     assert "uniform: numbers." in text
 
 

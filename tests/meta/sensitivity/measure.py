@@ -72,10 +72,10 @@ def measure(
     candidates = finite & (expected.absolute >= 2.0**fmt.min_exponent)  # 0 times anything is 0
     if exact:
         candidates &= expected.bound == 0
-    places = np.argwhere(candidates)
-    if not len(places) or Comparison.of(got, expected, fmt).wrong.any():
+    places = np.flatnonzero(candidates)
+    if not places.size or Comparison.of(got, expected, fmt).wrong.any():
         return None
-    at = tuple(places[random.integers(len(places))])
+    at = np.unravel_index(random.choice(places), got.shape)
     start, element = float(got[at]), expected[at]
     want = float(fmt.round(expected.value[at]))
     ulp = float(random.choice((-1, 1)) * fmt.ulp(element.value))

@@ -19,7 +19,7 @@ import pytest
 from tests.meta.faults.runs import REPOSITORY
 from tests.meta.sensitivity.measure import JUDGES, TOLERANCES
 from tests.meta.sensitivity.plugin import INPUTS
-from tests.meta.verified import VERIFIED
+from tests.meta.verified import DRAWN, VERIFIED
 
 Row = tuple[str, str, str]  # component, output, dtype
 
@@ -115,7 +115,9 @@ def study(runs: int, others: list[str], log: Path | None = None) -> Study:
 def one_run(inputs: str, seed: int, others: list[str], folder: Path) -> dict[str, Any]:
     file = folder / f"{inputs}-{seed}.json"
     if not file.exists():
-        chosen = [] if any(Path(x).exists() for x in others) else VERIFIED
+        chosen = VERIFIED if inputs == "drawn" else DRAWN
+        if any(Path(x).exists() for x in others):
+            chosen = []
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),

@@ -20,9 +20,11 @@ Written by
 {command}
 ```
 
-on {date}, at commit {commit}, with {versions}. In {runs} runs of the `default` profile on each kind
-of inputs, one element of each result was made wrong by k ulp, up or down, and the smallest k that
-is noticed was looked for, by bisection.
+on {date}, at commit {commit}, with
+{versions}.
+
+In {runs} runs of the `default` profile on each kind of inputs, one element of each result was made
+wrong by k ulp, up or down, and the smallest k that is noticed was looked for, by bisection.
 
 - The number before the stroke is the smallest error that a **run** finds in 99 of 100 tries: in at
   least one of its examples it is beyond the bound, when it is in every one.
@@ -55,7 +57,8 @@ HEADS = (
 
 
 def rows(study: Study) -> Iterator[tuple[str, ...]]:
-    """A line for each output and dtype."""
+    """A line for each output and dtype, below the heads."""
+    yield HEADS
     drawn, general, exact = study.found.values()
     for row in ordered(study):
         component, output, dtype = row
