@@ -1,5 +1,7 @@
 """What torch's losses get wrong on the CPU: entries of the ledger, shown where they lie."""
 
+from contextlib import suppress
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -72,3 +74,32 @@ def test_a_batch_of_cases_takes_a_mean_of_no_errors() -> None:
     """Elsewhere the gradient is as empty as the input. Compiled, it fails in the same place."""
     empty = torch.ones(3, 0)
     torch.func.vmap(torch.func.grad(F.mse_loss))(empty, empty)
+
+
+def on_the_cpu(targets: Targets, path: str) -> list[Target]:
+    by_dtype = targets.by_dtype(path)
+    return [t for _, paths in by_dtype for t in paths if torch.device(t.device).type == "cpu"]
+
+
+def test_scores_may_have_their_classes_innermost(targets: Targets) -> None:
+    """`nll-loss-refuses-channels-last`: in four dimensions the backward pass raises."""
+    for target in on_the_cpu(targets, "functional"):
+        scores = torch.zeros(2, 2, 2, 2, dtype=target.torch_dtype)
+        scores = scores.contiguous(memory_format=torch.channels_last).requires_grad_()
+        loss = F.nll_loss(scores, torch.zeros(2, 2, 2, dtype=torch.int64), reduction="sum")
+        with suppress(RuntimeError):
+            loss.backward()
+        grad = torch.zeros_like(scores) if scores.grad is None else scores.grad
+        exactly("nll_loss channels last", "grad_input", target, grad[:, 0].flatten(), [-1.0] * 8)
+
+
+def test_targets_may_be_integers_in_forward_mode(targets: Targets) -> None:
+    """`mse-loss-tangent-refuses-integers`: the derivative of (x - 1)² / 2 at 1/2 is -1/2."""
+    for target in on_the_cpu(targets, "jvp"):
+        x, moved = torch.tensor([[0.5, 1.5], [1.0, 0.0]], dtype=target.torch_dtype)
+        tangent = torch.zeros((), dtype=target.torch_dtype)
+        with suppress(RuntimeError):
+            tangent = torch.func.jvp(lambda x: F.mse_loss(x, torch.tensor([1, 0])), (x,), (moved,))[
+                1
+            ]
+        exactly("mse_loss of integers", "tangent", target, tangent, -0.5)

@@ -3,7 +3,6 @@
 from copy import copy
 from functools import partial
 
-import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
@@ -52,18 +51,7 @@ def test_nll_loss_and_its_gradient_equal_the_reference(
 def takes_layout(input: torch.Tensor) -> bool:
     """The kernel of four dimensions makes its gradient in the layout of the input, and refuses it.
 
-    What has gaps, or repeats itself, it makes contiguous.
+    That is `nll-loss-refuses-channels-last` of the ledger. What has gaps, or repeats itself, it
+    makes contiguous.
     """
     return input.dim() != 4 or torch.zeros_like(input).is_contiguous()
-
-
-@pytest.mark.xfail(
-    reason="its backward pass refuses: https://github.com/pytorch/pytorch/issues/175084",
-    raises=RuntimeError,
-    strict=True,
-)
-def test_nll_loss_takes_scores_with_their_classes_innermost(targets: Targets) -> None:
-    for device in targets.devices:
-        input = torch.ones(2, 3, 4, 5, device=device, requires_grad=True)
-        labels = torch.zeros(2, 4, 5, dtype=torch.int64, device=device)
-        F.nll_loss(input.contiguous(memory_format=torch.channels_last), labels).backward()

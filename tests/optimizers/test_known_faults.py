@@ -115,3 +115,18 @@ def test_state_is_loaded_in_the_dtype_of_a_complex_parameter(optimizer, dtype):
         adams[1].step()
     direction = torch.view_as_real(params[1]).sign()
     exactly("complex reload", "direction", "for-loop", direction, [[-1, 0]])
+
+
+@every_optimizer
+def test_optimizers_share_no_state_after_one_has_loaded_that_of_another(optimizer, dtype):
+    options = {"momentum": 0.5} if optimizer is torch.optim.SGD else {"betas": (0.5, 0.5)}
+    params = [torch.zeros(1, dtype=dtype, requires_grad=True) for _ in range(2)]
+    one, other = (optimizer([p], lr=0.5, foreach=False, **options) for p in params)
+    for param, grad in zip(params, (1.0, 3.0), strict=True):
+        param.grad = torch.full_like(param, grad)
+    one.step()
+    other.load_state_dict(one.state_dict())
+    other.step()
+    name = "momentum_buffer" if optimizer is torch.optim.SGD else "exp_avg"
+    expected = [1.0] if optimizer is torch.optim.SGD else [0.5]
+    exactly("state loaded twice", name, "for-loop", one.state[params[0]][name], expected)
