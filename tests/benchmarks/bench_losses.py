@@ -1,5 +1,7 @@
 """The losses, on as many rows as classes."""
 
+from functools import partial
+
 import numpy as np
 import torch.nn.functional as F
 
@@ -8,6 +10,7 @@ from reference.l1_loss import l1_loss, l1_loss_backward
 from reference.log_softmax import log_softmax, log_softmax_backward
 from reference.mse_loss import mse_loss, mse_loss_backward
 from reference.nll_loss import nll_loss, nll_loss_backward
+from reference.soft_loss import soft_loss_backward
 from tests.benchmarks.conftest import Timed
 from tests.benchmarks.pairs import Pair, numbers, pairs
 from tests.harness.targets import Targets
@@ -19,6 +22,10 @@ def labelled(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 def regression(n: int) -> tuple[np.ndarray, np.ndarray]:
     return numbers(n, n), numbers(n, n) + 1
+
+
+def probabilities(n: int) -> tuple[np.ndarray, np.ndarray]:
+    return numbers(n, n), np.exp(log_softmax(numbers(n, n) + 1))
 
 
 LOSSES = {
@@ -40,6 +47,24 @@ LOSSES = {
         F.cross_entropy,
         cross_entropy,
         lambda grad, y, x, target: cross_entropy_backward(grad, log_softmax(x), target),
+    ),
+    "cross_entropy smoothed": Pair(
+        labelled,
+        partial(F.cross_entropy, label_smoothing=0.1),
+        partial(cross_entropy, label_smoothing=0.1),
+        lambda grad, y, x, target: cross_entropy_backward(
+            grad, log_softmax(x), target, label_smoothing=0.1
+        ),
+    ),
+    # torch also has the gradient of the probabilities, as `soft_loss_backward` does.
+    "cross_entropy soft": Pair(
+        probabilities,
+        F.cross_entropy,
+        cross_entropy,
+        lambda grad, y, x, target: (
+            cross_entropy_backward(grad, log_softmax(x), target),
+            soft_loss_backward(grad, log_softmax(x), target)[1],
+        ),
     ),
     "mse_loss": Pair(
         regression,
