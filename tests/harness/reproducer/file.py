@@ -9,6 +9,8 @@ import torch
 
 from tests.harness.comparison import WORST, Comparison
 from tests.harness.reproducer.script import Script, preamble
+from tests.harness.reproducer.slicing import needed
+from tests.harness.reproducer.tape import Tape
 
 
 def write(folder: Path, title: str, script: Script, comparison: Comparison) -> Path:
@@ -18,6 +20,15 @@ def write(folder: Path, title: str, script: Script, comparison: Comparison) -> P
     path = folder / f"{name}.py"
     path.write_text(text(title, script, comparison), "utf-8")
     return path
+
+
+def write_ahead(path: Path, test: str, tape: Tape) -> None:
+    """Write what the last call of a tape needs, and the call: it may be the last of all."""
+    last = tape.statements[-1]
+    script = Script(tape, "", needed(tape, "", last))
+    title = f"{test}: the last of these calls kills the process (torch {torch.__version__})."
+    lines = script.lines()
+    path.write_text("\n".join([f'"""{title}"""', "", *preamble(lines), *lines, ""]), "utf-8")
 
 
 def text(title: str, script: Script, comparison: Comparison) -> str:

@@ -4,6 +4,7 @@ import base64
 import math
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -91,27 +92,17 @@ class Leaf:
         offset = int(x.storage_offset())
         return cls(name, address, whole.clone(), tuple(x.shape), x.stride(), offset, end)
 
+    @cached_property
+    def dense(self) -> str:
+        """All that memory, spelled once, however often the leaf is written down."""
+        return numbers(self.content)
+
     def tensor(self) -> torch.Tensor:
         return self.content.as_strided(self.size, self.stride, self.offset)
 
-    def contents(self) -> str:
-        return numbers(self.content)
-
     def define(self, memory: str | None) -> str:
         """A line that makes it: out of memory with a name, or by itself."""
-        x = self.tensor()
-        if memory is None and x.is_contiguous() and x.numel() == self.content.numel():
-            made = numbers(x)
-        elif (
-            memory is None
-            and x.numel() == self.content.numel()
-            and x.dim() in FORMATS_OF_MEMORY
-            and x.is_contiguous(memory_format=FORMATS_OF_MEMORY[x.dim()])
-        ):
-            made = f"{numbers(x)}.contiguous(memory_format={FORMATS_OF_MEMORY[x.dim()]})"
-        else:
-            dense = memory or numbers(self.content)
-            made = f"{dense}.as_strided({self.size}, {self.stride}, {self.offset})"
+        made = self.alone if memory is None else f"{memory}{self.strided}"
         return (
             f"{self.name} = "
             + {
@@ -121,3 +112,19 @@ class Leaf:
                 "frozen parameter": f"torch.nn.Parameter({made}, False)",
             }[self.end]
         )
+
+    @property
+    def strided(self) -> str:
+        return f".as_strided({self.size}, {self.stride}, {self.offset})"
+
+    @cached_property
+    def alone(self) -> str:
+        x = self.tensor()
+        if x.numel() != self.content.numel():
+            return f"{self.dense}{self.strided}"
+        if x.is_contiguous():
+            return numbers(x)
+        innermost = FORMATS_OF_MEMORY.get(x.dim())
+        if innermost is not None and x.is_contiguous(memory_format=innermost):
+            return f"{numbers(x)}.contiguous(memory_format={innermost})"
+        return f"{self.dense}{self.strided}"

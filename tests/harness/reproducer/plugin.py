@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Generator, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from hypothesis.control import current_build_context
 
 from tests.harness.plugin import TARGETS
-from tests.harness.reproducer.file import write
+from tests.harness.reproducer.entrances import recording
+from tests.harness.reproducer.file import write, write_ahead
 from tests.harness.reproducer.message import message, rerun_command
+from tests.harness.reproducer.recorder import Recorder
 from tests.harness.reproducer.replay import script_of
 from tests.harness.verdict import Deviation
 
@@ -22,10 +25,33 @@ def folder_of(config: pytest.Config) -> Path:
     return Path(folder)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("backproof").addoption(
+        "--write-ahead",
+        metavar="FILE",
+        type=Path,
+        help="write down each call of torch, with what it needs, before it is made",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if handle := getattr(getattr(item, "obj", None), "hypothesis", None):
-            handle.inner_test = replayed(handle.inner_test)
+            if path := config.getoption("--write-ahead"):
+                handle.inner_test = written_ahead(handle.inner_test, path, item.nodeid)
+            else:
+                handle.inner_test = replayed(handle.inner_test)
+
+
+def written_ahead(test: Callable[..., Any], path: Path, name: str) -> Callable[..., Any]:
+    """A test whose every call of torch is written down before it is made."""
+
+    @functools.wraps(test)
+    def example(*args: Any, **kwargs: Any) -> Any:
+        with recording(Recorder(functools.partial(write_ahead, path, name))):
+            return test(*args, **kwargs)
+
+    return example
 
 
 def replayed(test: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,8 +77,12 @@ def keep_script(deviation: Deviation, test: Callable[[], Any]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """The same for tests that draw nothing."""
+    path = pyfuncitem.config.getoption("--write-ahead")
+    ahead = path and not hasattr(pyfuncitem.obj, "hypothesis")
+    noted = functools.partial(write_ahead, path, pyfuncitem.nodeid)
     try:
-        return (yield)
+        with recording(Recorder(noted)) if ahead else nullcontext():
+            return (yield)
     except Deviation as deviation:
         if deviation.script is None and not hasattr(pyfuncitem.obj, "hypothesis"):
             wanted = inspect.signature(pyfuncitem.obj).parameters

@@ -44,7 +44,7 @@ class Script:
             sharing = [other for other in used if other.memory == leaf.memory]
             if len(sharing) > 1 and leaf.content.numel() and leaf.memory not in memories:
                 memories[leaf.memory] = f"memory{len(memories) + 1}"
-                lines.append(f"{memories[leaf.memory]} = {leaf.contents()}")
+                lines.append(f"{memories[leaf.memory]} = {leaf.dense}")
             lines.append(leaf.define(memories.get(leaf.memory)))
         return [*lines, *joined([*calls, *([f"got = {self.result}"] if self.result else [])])]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from tests.harness.reproducer.tape import Statement, Tape, walk
 
 
-def needed(tape: Tape, result: str) -> set[Statement]:
-    """The statements that may have had a hand in a result.
+def needed(tape: Tape, result: str, last: Statement | None = None) -> set[Statement]:
+    """The statements that may have had a hand in a result, or in the last of them.
 
     One that changes nothing is needed where its own result is. One that changes something may have
     changed all that its arguments were made of; so it is needed where any of that is.
@@ -20,8 +20,10 @@ def needed(tape: Tape, result: str) -> set[Statement]:
     made_of: dict[str, set[str]] = {s.target: mentioned[s] for s in every}
     for leaf in tape.leaves:
         made_of[leaf.name] = {other.name for other in tape.leaves if other.memory == leaf.memory}
-    relevant = closure(set(words(result)) & names, made_of)
-    kept: set[Statement] = set()
+    kept = {last} if last else set()
+    relevant = (
+        closure(set(words(result)) & names, made_of) if last is None else set(mentioned[last])
+    )
     grown = True
     while grown:
         grown = False
