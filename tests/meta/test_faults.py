@@ -2,6 +2,7 @@
 
 Each fault is there: its witness, a direct call, tells. And a few of them are found: those that are
 required, and a share that changes from day to day, in the profile `ci`, which repeats itself.
+The script of a failure fails where the fault is, and passes where it is not.
 `tox run -e faults` puts in all of them; here, `--hypothesis-profile thorough` does, and sees that
 each is told as it should be, by a small example.
 """
@@ -13,16 +14,19 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from tests.meta.faults.catalogue import FAULTS, KINDS, PLACES, Witness
 from tests.meta.faults.control import CONTROL
 from tests.meta.faults.files import files
-from tests.meta.faults.runs import Run, open_runs
+from tests.meta.faults.runs import Run, Runs, open_runs
 from tests.meta.faults.witnesses import seen
 
 A_DAY = 10
+ALLOWED = {"torch", "base64", "copy", "zlib"}  # for a script to import
 DAY = os.environ.get("BACKPROOF_DAY", "")  # see conftest.py
 
 # That they are there
@@ -62,8 +66,19 @@ def of_the_day(day: str) -> list[str]:
     return random.Random(day).sample(others, A_DAY)
 
 
+@dataclass(frozen=True)
+class Found:
+    """A run with a fault, and where it leaves its scripts."""
+
+    runs: Runs
+    run: "Future[Run]"
+    scripts: Path
+
+
 @pytest.fixture(scope="module")
-def found(request: pytest.FixtureRequest) -> Iterator[dict[str, "Future[Run]"]]:
+def found(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Found]]:
     """The runs of all faults that the selected tests are about, begun at once."""
     selected = {
         item.callspec.params.get("fault")
@@ -80,11 +95,14 @@ def found(request: pytest.FixtureRequest) -> Iterator[dict[str, "Future[Run]"]]:
             elif thorough and not fault.required:
                 profile = ["thorough", "--hypothesis-seed", "1"]
             if fault.name in selected:
-                futures[fault.name] = runs.start(
+                scripts = tmp_path_factory.mktemp(fault.name)
+                run = runs.start(
                     *files(fault.component),
                     *("-p", "tests.meta.faults.plugin", "--fault", fault.name),
                     *("--dtype", fault.dtype, "-x", "--hypothesis-profile", *profile),
+                    *("-o", f"reproducers={scripts}"),
                 )
+                futures[fault.name] = Found(runs, run, scripts)
         yield futures
 
 
@@ -105,9 +123,9 @@ def elements(output: str) -> list[int]:
 
 
 def test_a_fault_is_found(
-    found: dict[str, "Future[Run]"], fault: str, request: pytest.FixtureRequest
+    found: dict[str, Found], fault: str, request: pytest.FixtureRequest
 ) -> None:
-    run = found[fault].result()
+    runs, run, scripts = found[fault].runs, found[fault].run.result(), found[fault].scripts
     if fault == CONTROL.name:
         assert run.exit_code == pytest.ExitCode.OK, run.output
         return
@@ -119,6 +137,17 @@ def test_a_fault_is_found(
         sizes = elements(run.output)
         assert sizes, run.output
         assert max(sizes) <= expected.elements, run.output
+    written = list(scripts.glob("*.py"))
+    assert bool(written) == bool(re.search("^  script  python ", run.output, re.MULTILINE)), again
+    assert written or not expected.required, run.output
+    for script in written:
+        text = script.read_text("utf-8")
+        told = f"{text}\n{run.output}"
+        faulty, sound = runs.script(script, fault), runs.script(script)
+        assert faulty.result().exit_code == 1, f"{faulty.result().output}\n{told}"
+        assert sound.result().exit_code == 0, f"{sound.result().output}\n{told}"
+        assert text.count("\n") < 60, told
+        assert set(re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)) <= ALLOWED, told
 
 
 def test_other_days_draw_other_faults() -> None:

@@ -1,6 +1,7 @@
 """Keeps the journal of a run and its watchdog; asks where a worker of pytest-xdist died."""
 
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from tests.harness.crashes.journal import Journal
 from tests.harness.crashes.search import search
 from tests.harness.plugin import TARGETS
 from tests.harness.report.plugin import FAILURES
+from tests.harness.reproducer.message import instead_of_traceback
 from tests.harness.reproducer.plugin import folder_of
 
 
@@ -25,6 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--hypothesis-seed") is None:  # so that any test can be run again
+        config.option.hypothesis_seed = str(secrets.randbelow(2**32))
     if config.getoption("--only"):  # the reports of the run that died are not this one's to write
         config.option.report = config.option.xmlpath = None
 
@@ -80,7 +84,7 @@ class Watched:
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         found = search(crashitem, self.run, alone=False)
-        report.longrepr = found.page(crashitem)
+        report.longrepr = instead_of_traceback(found.page(crashitem))
         if found.script:
             report.user_properties.append(("reproducer", str(found.script)))
 

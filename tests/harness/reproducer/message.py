@@ -4,6 +4,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,14 @@ def message(
     }
     ends = [paragraph(label, text) for label, text in about.items() if text]
     return "\n".join([str(deviation), "", *case, "", *ends])
+
+
+def instead_of_traceback(page: str) -> Any:
+    """What pytest is to print of a failure."""
+    try:
+        raise Deviation(page)
+    except Deviation:
+        return pytest.ExceptionInfo.from_current().getrepr(style="value")
 
 
 def paragraph(label: str, text: str) -> str:

@@ -13,7 +13,7 @@ from hypothesis.control import current_build_context
 from tests.harness.plugin import TARGETS
 from tests.harness.reproducer.entrances import recording
 from tests.harness.reproducer.file import write, write_ahead
-from tests.harness.reproducer.message import message, rerun_command
+from tests.harness.reproducer.message import instead_of_traceback, message, rerun_command
 from tests.harness.reproducer.recorder import Recorder
 from tests.harness.reproducer.replay import script_of
 from tests.harness.verdict import Deviation
@@ -21,11 +21,12 @@ from tests.harness.verdict import Deviation
 
 def folder_of(config: pytest.Config) -> Path:
     """Where scripts are written."""
-    folder = config.getoption("--report") or config.rootpath / ".backproof"
-    return Path(folder)
+    written = config.getoption("--report") or config.rootpath / config.getini("reproducers")
+    return Path(written)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini("reproducers", "where scripts are written without --report", default=".backproof")
     parser.getgroup("backproof").addoption(
         "--write-ahead",
         metavar="FILE",
@@ -112,8 +113,7 @@ def pytest_runtest_makereport(
     if pages and item.config.get_verbosity() > 0:
         report.sections += [("deviation", page) for page in pages]
     elif pages:
-        page = Deviation("\n\n".join(pages)).with_traceback(call.excinfo.tb)
-        report.longrepr = pytest.ExceptionInfo.from_exception(page).getrepr(style="value")
+        report.longrepr = instead_of_traceback("\n\n".join(pages))
     return report
 
 

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -42,9 +43,9 @@ class Runs:
     def start(self, *args: str) -> "Future[Run]":
         return self.submit(pytest_main, *args)
 
-    def script(self, path: Path) -> "Future[Run]":
+    def script(self, path: Path, fault: str = "") -> "Future[Run]":
         """A script that does nothing to the world, and ends with an exit status of its own."""
-        return self.submit(script_main, str(path))
+        return self.submit(script_main, str(path), fault)
 
     def submit(self, main: Callable[..., int], *args: str) -> "Future[Run]":
         self.count += 1
@@ -54,15 +55,20 @@ class Runs:
         return self.start(*args).result()
 
 
-@contextmanager
-def open_runs() -> Iterator[Runs]:
+def forking() -> Any:
+    """Where processes come from."""
     forks = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if forks else "spawn")
     if forks:
         context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+@contextmanager
+def open_runs() -> Iterator[Runs]:
     with (
         tempfile.TemporaryDirectory() as scratch,
-        ProcessPoolExecutor(os.cpu_count(), context, max_tasks_per_child=1) as pool,
+        ProcessPoolExecutor(os.cpu_count(), forking(), max_tasks_per_child=1) as pool,
     ):
         yield Runs(pool, Path(scratch))
         pool.shutdown(cancel_futures=True)
@@ -99,7 +105,13 @@ def pytest_main(*args: str) -> int:
     return int(pytest.main([*quiet, "-p", "no:cacheprovider", "-q", *args]))
 
 
-def script_main(path: str) -> int:
+def script_main(path: str, fault: str) -> int:
+    if fault:
+        import pytest
+
+        from tests.meta.faults.catalogue import FAULTS
+
+        FAULTS[fault].inject(pytest.MonkeyPatch())
     try:
         runpy.run_path(path, run_name="__main__")
     except SystemExit as exit_:
