@@ -4,6 +4,7 @@ from importlib.util import find_spec
 
 pytest_plugins = ["tests.harness.profiles", "tests.claims.plugin"]
 if find_spec("torch"):  # without it, the references can still be proved
-    pytest_plugins += ["tests.harness.plugin", "tests.harness.report.plugin"]
-    pytest_plugins += ["tests.harness.reproducer.plugin", "tests.harness.crashes.plugin"]
+    pytest_plugins += ["tests.harness.schedule", "tests.harness.plugin"]
+    pytest_plugins += ["tests.harness.report.plugin", "tests.harness.reproducer.plugin"]
+    pytest_plugins += ["tests.harness.crashes.plugin"]
     pytest_plugins += ["tests.training.plugin"]

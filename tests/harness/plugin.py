@@ -15,6 +15,7 @@ from tests.harness.formats import FORMATS
 from tests.harness.preflight import restrict_crashing_kernels
 from tests.harness.record import RECORD, note
 from tests.harness.report.terminal import closing, matrix, properties
+from tests.harness.schedule import NUMBER
 from tests.harness.targets import Targets
 
 VACUOUS_LIMIT = 0.5
@@ -99,7 +100,7 @@ def targets(request: pytest.FixtureRequest) -> Targets:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     with RECORD.apart():
-        RECORD.test = item.session.items.index(item)
+        RECORD.test = item.stash[NUMBER]
         return (yield)
 
 

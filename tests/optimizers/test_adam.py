@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,6 +74,7 @@ def reference_step_of(component: str, step: Callable[..., Any]) -> ReferenceStep
     return reference_step
 
 
+@pytest.mark.long
 @half_as_many
 @given(history=histories(options_of_adam, changes_of_adam))
 def test_adam_histories_equal_the_reference(targets: Targets, history: History) -> None:
@@ -80,6 +82,7 @@ def test_adam_histories_equal_the_reference(targets: Targets, history: History) 
     verify("adam", targets, history, torch.optim.Adam, reference_step)
 
 
+@pytest.mark.long
 @half_as_many
 @given(history=histories(options_of_adamw, changes_of_adam))
 def test_adamw_histories_equal_the_reference(targets: Targets, history: History) -> None:

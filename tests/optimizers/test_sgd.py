@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +52,7 @@ def reference_step(state: State, grad: Any, update: Update, model: Model) -> Sta
     return {"param": param} if buffer is None else {"param": param, "momentum_buffer": buffer}
 
 
+@pytest.mark.long
 @half_as_many
 @given(history=histories(options_of_sgd, changes_of_sgd))
 def test_sgd_histories_equal_the_reference(targets: Targets, history: History) -> None:

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tests.training import digits
 from tests.training.idx import MnistError, read_official
 
 __all__ = ["EMBEDDED", "Mnist", "MnistError", "check", "load"]
@@ -65,6 +64,8 @@ def load(root: Path | None, cache: Path) -> Mnist:
     elif downloaded := _download(cache):
         files, source = downloaded, "MNIST, downloaded by torchvision"
     else:
+        from tests.training import digits
+
         files, source = digits.idx_files(), EMBEDDED
 
     # A copy: the user's folder may be read-only, and torchvision extracts a .gz beside itself.

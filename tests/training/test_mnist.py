@@ -73,6 +73,7 @@ def reference_step(
     return dict(zip(("param", "exp_avg", "exp_avg_sq"), after[:3], strict=True))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_step_of_an_mnist_epoch_equals_the_reference(
     targets: Targets, mnist: Mnist, name: str, request: pytest.FixtureRequest
@@ -181,6 +182,7 @@ def verify_update(
         check(component, output, target, got, rounding.stored(want))
 
 
+@pytest.mark.long
 @holds("N3", "an MLP 784-256-10 with AdamW learns MNIST", "97 % of the test images after 3 epochs")
 @pytest.mark.parametrize("name", ["adamw"])
 def test_numpy_alone_learns_mnist_as_torch_does(
