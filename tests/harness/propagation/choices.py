@@ -150,3 +150,9 @@ def compare(comparison: np.ufunc) -> Rule:
 
 for comparison in (np.less, np.less_equal, np.greater, np.greater_equal, np.equal):
     rule(comparison)(compare(comparison))
+
+
+@rule(np.isfinite)
+def is_finite(a: Rounded) -> Array:
+    """By the value: where it may overflow, or may not, is for the caller to leave out."""
+    return np.isfinite(a.value)
