@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.harness import switches
 from tests.harness.deviations import LedgerError, ledger
 from tests.harness.devices import compared_across_devices, missing_device
 from tests.harness.formats import FORMATS
@@ -37,6 +38,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DTYPE",
         help=f"a dtype to verify: {', '.join(FORMATS)}; repeatable (default: all)",
     )
+    group.addoption(
+        "--switch",
+        action="append",
+        default=[],
+        metavar="NAME=SETTING",
+        help=f"a switch of torch, for the whole run: {', '.join(switches.settable())}; repeatable",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,9 +62,13 @@ def pytest_configure(config: pytest.Config) -> None:
                 f"--device {device}: torch {torch.__version__} cannot use it here ({reason});"
                 " install what it needs, or drop the option"
             )
+    before = switches.state()
+    config.add_cleanup(lambda: switches.changes(before))
     try:
         ledger()
-    except LedgerError as error:
+        for text in config.getoption("--switch"):
+            switches.set_as_asked(text)
+    except (LedgerError, switches.SwitchError) as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[TARGETS] = Targets(devices, dtypes)
     config.stash[STARTED] = time.monotonic()
@@ -73,6 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 TARGETS = pytest.StashKey[Targets]()
 STARTED = pytest.StashKey[float]()
+BEFORE = pytest.StashKey[dict[str, Any]]()  # how the switches stood
 
 
 def left_out(devices: tuple[str, ...], dtypes: tuple[str, ...]) -> Iterator[str]:
@@ -102,6 +115,21 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     with RECORD.apart():
         RECORD.test = item.stash[NUMBER]
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    item.stash[BEFORE] = switches.state()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """A test that leaves a switch of torch changed fails, and the next one does not suffer."""
+    result = yield
+    if changed := switches.changes(item.stash[BEFORE]):
+        pytest.fail(f"the test left changed: {', '.join(changed)}", pytrace=False)
+    return result
 
 
 @pytest.hookimpl(wrapper=True)

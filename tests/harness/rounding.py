@@ -11,6 +11,7 @@ import numpy as np
 
 from tests.harness import propagation  # noqa: F401  (its rules make Rounded arrays compute)
 from tests.harness.formats import FLOAT32, FORMATS, Format, last_bit
+from tests.harness.products import Products, products_on
 from tests.harness.rounded import RULES, Array, Rounded
 
 CHOICES = (np.maximum, np.minimum, np.where)  # among what has been stored: they round nothing
@@ -28,6 +29,8 @@ class Rounding:
     storage: Format
     scalars: Format  # what a Python number is rounded to before it meets an array
     stores: tuple[Any, ...] = ()  # NumPy functions whose results it stores on the way, too
+    factors: Format | None = None  # what a matrix product rounds its operands to, if anything
+    parts: Format | None = None  # what it stores parts of its sums in, if in anything
 
     @classmethod
     @lru_cache
@@ -58,6 +61,10 @@ class Rounding:
     def native(cls, dtype: str) -> Rounding:
         """One kernel that computes, and so accumulates, in the format of its arrays."""
         return cls(*3 * (arithmetic(dtype),))
+
+    def on(self, device: str) -> Rounding:
+        """The same on a device, with its ways to multiply matrices as the switches are now."""
+        return with_products(self, products_on(device, self.storage.name))
 
     def array(self, exact: Any) -> Any:
         """What a kernel reads: numbers known exactly, or what another kernel has stored.
@@ -128,6 +135,14 @@ class Rounding:
             np.where(certain, np.copysign(np.inf, value), value),
             np.where(finite, rounded, bound),
         )
+
+
+@lru_cache
+def with_products(rounding: Rounding, products: Products) -> Rounding:
+    if products == Products():
+        return rounding
+    compute = products.sums or rounding.compute
+    return replace(rounding, compute=compute, factors=products.factors, parts=products.parts)
 
 
 def arithmetic(dtype: str) -> Format:

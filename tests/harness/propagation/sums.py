@@ -4,12 +4,17 @@ import math
 
 import numpy as np
 
+from tests.harness.formats import Format
+from tests.harness.products import PART
 from tests.harness.propagation.rules import result, rule
 from tests.harness.rounded import Array, Rounded, plus
 
 
 @rule(np.matmul)
 def matmul(a: Rounded, b: Rounded) -> Rounded:
+    rounding = a.rounding
+    if rounding.factors is not None:
+        a, b = narrowed(a, rounding.factors), narrowed(b, rounding.factors)
     magnitude_a, magnitude_b = a.absolute, b.absolute
     error: Array | float = 0.0
     if not a.is_exact:
@@ -25,16 +30,47 @@ def matmul(a: Rounded, b: Rounded) -> Rounded:
     def reached(in_a: Array, in_b: Array) -> Array:
         return (in_a @ np.ones(b.shape) + np.ones(a.shape) @ in_b) > 0
 
+    magnitude = product(magnitude_a, magnitude_b)
+    last_bit = a.last_bit + b.last_bit
+    if rounding.parts is not None:
+        error = plus(in_parts(magnitude, error, a.shape[-1], last_bit, rounding.parts), error)
     return result(
         (a, b),
         value=a.value @ b.value,
         error=error,
-        magnitude=product(magnitude_a, magnitude_b),
+        magnitude=magnitude,
         roundings=a.shape[-1],
-        last_bit=a.last_bit + b.last_bit,
+        last_bit=last_bit,
         prescribed=prescribed,
         underflows=2 * a.shape[-1],
     )
+
+
+def narrowed(x: Rounded, fmt: Format) -> Rounded:
+    """An operand as a multiplier of few bits takes it."""
+    reach = plus(x.absolute, x.closed_bound)
+    held = fmt.holds(x.value) & (np.asarray(x.closed_bound) == 0)
+    error = np.where(held, 0.0, plus(fmt.half_ulp(reach), x.closed_bound))
+    error = np.where(reach < fmt.overflow, error, np.inf)
+    return Rounded(x.rounding, x.value, error) if error.any() else x
+
+
+def in_parts(
+    magnitude: Array, error: Array | float, terms: int, last_bit: float, fmt: Format
+) -> Array | float:
+    """What is lost where parts of a sum are stored, and added, in a format.
+
+    Each of them is rounded when it is stored and whenever another is added to it.
+    """
+    parts = -(-terms // PART)
+    if parts < 2:
+        return 0.0
+    reach = plus(magnitude, error)
+    gamma = parts * fmt.unit / (1 - parts * fmt.unit) if parts * fmt.unit < 1 else math.inf
+    lost = gamma * reach + parts * fmt.tiny
+    exact = magnitude <= 2.0 ** min(last_bit + fmt.precision, 1023)
+    lost = np.where(exact & (np.asarray(error) == 0), 0.0, lost)
+    return np.where(reach + lost < fmt.overflow, lost, np.inf)
 
 
 LARGE = 2**20  # multiplications, from where the time that they take counts
