@@ -19,4 +19,4 @@ def wide(targets: Targets, path: str = "functional") -> Iterator[tuple[Target, R
     for dtype, paths in targets.by_dtype(path):
         if FORMATS[dtype].precision >= 24:
             for target in paths:
-                yield target, Rounding.kernel(dtype)
+                yield target, Rounding.kernel(dtype).on(target.device)

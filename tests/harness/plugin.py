@@ -63,7 +63,11 @@ def pytest_configure(config: pytest.Config) -> None:
                 " install what it needs, or drop the option"
             )
     before = switches.state()
-    config.add_cleanup(lambda: switches.changes(before))
+
+    def undo() -> None:
+        switches.restore(before)
+
+    config.add_cleanup(undo)
     try:
         ledger()
         for text in config.getoption("--switch"):
@@ -127,7 +131,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """A test that leaves a switch of torch changed fails, and the next one does not suffer."""
     result = yield
-    if changed := switches.changes(item.stash[BEFORE]):
+    if changed := switches.restore(item.stash[BEFORE]):
         pytest.fail(f"the test left changed: {', '.join(changed)}", pytrace=False)
     return result
 

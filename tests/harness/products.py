@@ -7,8 +7,8 @@
     any, float32        matmul.fp32_precision "bf16"                bfloat16    float32
     CPU, half           -                                           as stored   float32
     others, half        -                                           as stored   float32
-    CUDA, half          matmul.allow_..._reduced_precision_...      as stored   float32, of parts;
-                                                                                the parts' in the half
+    CUDA, half          matmul.allow_..._reduced_precision_...      as stored   float32, in parts;
+                                                                                these in the half
     CUDA, float16       matmul.allow_fp16_accumulation              as stored   float16
 
 `fp32_precision` is that of `cuda.matmul` for CUDA and of `mkldnn.matmul`, which is oneDNN's, for
@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from tests.harness.formats import BFLOAT16, FLOAT16, FLOAT32, Format
 
-TF32 = Format("tf32", precision=11, min_exponent=-126, max_exponent=127, times=2.0)
+TF32 = Format("tf32", 11, min_exponent=-126, max_exponent=127, flushes=True, times=2.0)
 FACTORS = {"tf32": TF32, "bf16": BFLOAT16}
 TENSOR_CORES = replace(FLOAT32, times=2.0)
 PART = 16  # terms, at least, that are added before anything is rounded to a half type

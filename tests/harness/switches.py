@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,12 +15,16 @@ import torch
 SMALLEST, ONE = 5e-324, 1.0
 
 
+def read_only(setting: Any) -> None:
+    raise TypeError("a mode of torch, which a with statement sets")
+
+
 @dataclass(frozen=True)
 class Switch:
     """One switch: how it is read, set, and what it can be set to (nothing, for a mode)."""
 
     read: Callable[[], Any]
-    write: Callable[[Any], object] | None = None
+    write: Callable[[Any], object] = read_only
     settings: tuple[Any, ...] = ()
 
 
@@ -75,24 +80,36 @@ class SwitchError(Exception):
 
 
 def settable() -> list[str]:
-    return [name for name, switch in SWITCHES.items() if switch.write]
+    return [name for name, switch in SWITCHES.items() if switch.settings]
 
 
 def state() -> dict[str, Any]:
     return {name: switch.read() for name, switch in SWITCHES.items()}
 
 
-def changes(before: dict[str, Any]) -> list[str]:
-    """What is otherwise than before, and set back."""
+def restore(before: dict[str, Any]) -> list[str]:
+    """Set everything as before, and say what was not."""
     after = state()
     if after == before:
         return []
     for name, switch in SWITCHES.items():
-        if switch.write and switch.read() != before[name]:
+        if before[name] in switch.settings and switch.read() != before[name]:
             switch.write(before[name])
     return [
         f"{name} from {old} to {after[name]}" for name, old in before.items() if old != after[name]
     ]
+
+
+@contextmanager
+def switched(settings: dict[str, Any]) -> Iterator[None]:
+    """Switches by name, set for a while."""
+    before = state()
+    try:
+        for name, setting in settings.items():
+            SWITCHES[name].write(setting)
+        yield
+    finally:
+        restore(before)
 
 
 def set_as_asked(text: str) -> None:
@@ -102,7 +119,7 @@ def set_as_asked(text: str) -> None:
     settings = {shown(setting): setting for setting in switch.settings}
     if not settings:
         raise SwitchError(f"--switch {text}: no such switch; choose from {', '.join(settable())}")
-    if wanted not in settings or switch.write is None:
+    if wanted not in settings:
         raise SwitchError(f"--switch {text}: {name} can be {', '.join([*settings][:8])}")
     switch.write(settings[wanted])
     if switch.read() != settings[wanted]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from reference.linear import linear, linear_backward
 from tests.harness.doors import SideDoor, gradients, side_doors, through
+from tests.harness.rounded import Rounded
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.shapes import shapes, sides
@@ -69,18 +70,11 @@ def test_linear_and_its_gradients_equal_the_reference(
         one_kernel = len(case.input.shape) == 2 and not batched
         kind = Rounding.kernel if one_kernel else Rounding.op_by_op
         rounding = kind(dtype, flushes=dtype == "bfloat16")
-        input, weight, grad_output = (
-            rounding.array(array.numbers(dtype))
-            for array in (case.input, case.weight, case.grad_output)
-        )
-        bias = rounding.array(case.bias.numbers(dtype)) if case.bias else None
-        output = rounding.stored(linear(input, weight, bias))
-        backward = map(rounding.stored, linear_backward(grad_output, input, weight))
-        expected = dict(zip(NAMES, backward, strict=True))
-        if case.vector:
-            output, expected["weight"] = output[..., 0], expected["weight"][0]
-
+        # Devices that multiply matrices alike share an evaluation.
+        roundings = {device: rounding.on(device) for device in targets.devices}
+        expected = {r: reference(case, dtype, r) for r in set(roundings.values())}
         for target in paths:
+            want = expected[roundings[target.device]]
             drawn = {"input": case.input, "weight": case.weight, "bias": case.bias}
             inputs = {name: array.tensor(target) for name, array in drawn.items() if array}
             back = case.grad_output.tensor(target)
@@ -94,9 +88,24 @@ def test_linear_and_its_gradients_equal_the_reference(
                 lambda: torch.nn.Linear(in_features, out_features, case.bias is not None),
                 case.frozen,
             )
-            check("linear", "output", target, y, output)
+            check("linear", "output", target, y, want["output"])
             for name, grad in grads.items():
-                check("linear", f"grad_{name}", target, grad, expected[name])
+                check("linear", f"grad_{name}", target, grad, want[name])
+
+
+def reference(case: LinearCase, dtype: str, rounding: Rounding) -> dict[str, Rounded]:
+    """The output, and the gradients by the names of the inputs."""
+    input, weight, grad_output = (
+        rounding.array(array.numbers(dtype))
+        for array in (case.input, case.weight, case.grad_output)
+    )
+    bias = rounding.array(case.bias.numbers(dtype)) if case.bias else None
+    backward = linear_backward(grad_output, input, weight)
+    results = dict(zip(NAMES, backward, strict=True)) | {"output": linear(input, weight, bias)}
+    stored = {name: rounding.stored(x) for name, x in results.items()}
+    if case.vector:
+        stored["output"], stored["weight"] = stored["output"][..., 0], stored["weight"][0]
+    return stored
 
 
 UNFIT = {

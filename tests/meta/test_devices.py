@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.harness import devices
 from tests.harness.devices import compared_across_devices, missing_device, offered, offers_dtype
@@ -67,34 +69,55 @@ def test_a_missing_device_is_told_in_one_line() -> None:
 # Who is wrong
 
 
-def test_a_failure_tells_how_the_case_fares_on_each_device() -> None:
-    def property_(targets: Targets) -> None:
-        if "second" in targets.devices:
-            raise AssertionError("wrong by half\nand more")
+def test_a_failure_tells_how_the_smallest_case_fares_on_each_device() -> None:
+    tried = []
 
-    with pytest.raises(AssertionError) as raised:
-        compared_across_devices(property_)(targets=Targets(("cpu", "second")))
-    assert raised.value.__notes__ == [
+    @compared_across_devices
+    def property_(targets: Targets, number: int) -> None:
+        tried.append((targets.devices, number))
+        if "second" in targets.devices and number > 2:
+            raise AssertionError(f"wrong by {number}\nand more")
+
+    @settings(database=None, derandomize=True)
+    @given(number=st.integers(0, 9))
+    def of_both(number: int) -> None:
+        property_(targets=Targets(("cpu", "second")), number=number)
+
+    with pytest.raises(AssertionError, match="wrong by 3") as raised:
+        of_both()
+    assert raised.value.__notes__[:2] == [
         "the same case on cpu alone: agrees with the reference",
-        "the same case on second alone: wrong by half",
+        "the same case on second alone: wrong by 3",
     ]
-    assert compared_across_devices(lambda targets: 7)(targets=Targets()) == 7
+    assert {number for devices, number in tried if len(devices) == 1} == {3}
 
 
 LINEAR = ("tests/layers/test_linear.py", "-k", "equal_the_reference")
+TF32 = (*LINEAR, *BOTH, "-p", "tests.meta.second_device_tf32")
 
 
-def test_a_kernel_that_is_wrong_on_the_second_device_only_is_named(runs: Runs) -> None:
-    faulty = ("-p", "tests.meta.faulty_second_device", "--hypothesis-profile", "ci")
-    run = runs(*LINEAR, *BOTH, *faulty)
+def test_tf32_on_the_second_device_only_is_found_and_named(runs: Runs) -> None:
+    unshrunk = ("-p", "tests.meta.faults.plugin", "--hypothesis-profile", "ci-unshrunk")
+    run = runs(*TF32, *unshrunk)
     assert run.exit_code == pytest.ExitCode.TESTS_FAILED, run.output
     for line in (
-        r"linear: output on second float32 \w+ deviates from the reference",
-        "the same case on cpu alone: agrees with the reference",
-        "the same case on second alone: linear: output on second float32",
+        r"linear: (output|grad_\w+) on second float32 \w+ deviates from the reference",
+        "on cpu alone: agrees with the reference",
+        r"on second alone: linear: (output|grad_\w+) on second float32",
     ):
         assert re.search(line, run.output), run.output
     assert not re.search("linear: .* on cpu .* deviates", run.output), run.output
+
+
+def test_where_tf32_is_asked_for_it_is_within_its_own_bound(runs: Runs) -> None:
+    tf32 = ("--switch", "mkldnn.matmul.fp32_precision=tf32")
+    run = runs(*TF32, *tf32, "--hypothesis-profile", "default", "--hypothesis-seed", "1")
+    succeeds(run)
+    share = re.search(
+        r"^linear on second.*?output +\d+ +([\d.]+) ", run.output, re.MULTILINE | re.DOTALL
+    )
+    assert share, run.output
+    assert 0.3 < float(share[1]) <= 1
 
 
 def test_the_second_device_refuses_what_cuda_would(runs: Runs) -> None:

@@ -115,7 +115,7 @@ def test_a_round_is_a_run_of_pytest_in_its_setting(monkeypatch: pytest.MonkeyPat
     quick = ["tests/clipping/test_clip_grad_value.py", "--hypothesis-profile", "quick"]
     one = one_round(Setting(threads=2, onednn=False), 7, quick)
     switches = one.report["switches"]
-    assert (switches["threads"], switches["oneDNN"]) == (2, False)
+    assert (switches["threads"], switches["mkldnn"]) == (2, False)
     assert one.report["run"]["profile"] == "quick"
     assert one.alarms == []
     ((start, end),) = one.memory

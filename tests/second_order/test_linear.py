@@ -1,6 +1,7 @@
 """Linear: how the output moves with all three inputs, and the gradients of its gradients."""
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -27,35 +28,32 @@ def moving_layers(draw: st.DrawFn) -> Moving:
     return draw(moving(sizes, output_shape=(*batch, out)))
 
 
-def kernel(dtype: str) -> Rounding:
-    return Rounding.kernel(dtype, flushes=dtype == "bfloat16")
-
-
-def moved_output(case: Moving, dtype: str) -> Rounded:
+def moved_output(case: Moving, dtype: str, kernel: Rounding) -> Rounded:
     """The output is linear in each input: it moves by what the direction gives in its place.
 
     Each contribution is a kernel of its own; what they come to is added in the dtype, in any order.
     """
     (input, weight, _), (by_input, by_weight, by_bias) = (
-        [kernel(dtype).array(x.numbers(dtype)) for x in arrays.values()]
+        [kernel.array(x.numbers(dtype)) for x in arrays.values()]
         for arrays in (case.inputs, case.directions)
     )
     adding = Rounding.native(dtype)
-    products = (kernel(dtype).stored(linear(*x)) for x in ((by_input, weight), (input, by_weight)))
+    products = (kernel.stored(linear(*x)) for x in ((by_input, weight), (input, by_weight)))
     first, second = map(adding.array, products)
     return adding.stored(first + second + adding.array(by_bias))
 
 
-def moved(case: Moving, dtype: str) -> dict[str, Any]:
-    duals = case.duals(kernel(dtype), dtype, "input", "weight")
-    grad_output = Dual(kernel(dtype).array(case.grad_output.numbers(dtype)))
+def moved(case: Moving, device: str, dtype: str) -> dict[str, Any]:
+    kernel = Rounding.kernel(dtype, flushes=dtype == "bfloat16").on(device)
+    duals = case.duals(kernel, dtype, "input", "weight")
+    grad_output = Dual(kernel.array(case.grad_output.numbers(dtype)))
     grads = tangents(linear_backward, grad_output, duals["input"], duals["weight"])
-    output = moved_output(case, dtype)
+    output = moved_output(case, dtype, kernel)
     return {
         "tangent": output,
         "second grad_output": output,
-        "second grad_input": kernel(dtype).stored(grads[0]),
-        "second grad_weight": kernel(dtype).stored(grads[1]),
+        "second grad_input": kernel.stored(grads[0]),
+        "second grad_weight": kernel.stored(grads[1]),
     }
 
 
@@ -63,4 +61,6 @@ def moved(case: Moving, dtype: str) -> dict[str, Any]:
 def test_linear_and_its_gradients_move_as_the_reference_does(
     targets: Targets, case: Moving
 ) -> None:
-    verify("linear", targets, case, F.linear, partial(moved, case))
+    for device in targets.devices:
+        alone = replace(targets, devices=(device,))
+        verify("linear", alone, case, F.linear, partial(moved, case, device))

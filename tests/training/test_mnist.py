@@ -126,7 +126,7 @@ def verify_gradients(
     params: list[torch.Tensor],
 ) -> tuple[Any, Any]:
     """Return the reference's loss and logits."""
-    rounding = Rounding.kernel(target.dtype)
+    rounding = Rounding.kernel(target.dtype).on(target.device)
     tracked = mlp.Parameters(*(rounding.array(to_numpy(p)) for p in params))
     inputs = rounding.array(images)
     activations: Any = mlp.forward(tracked, inputs, labels)

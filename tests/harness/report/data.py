@@ -17,6 +17,7 @@ import torch
 from tests.harness.deviations import ledger
 from tests.harness.record import Record
 from tests.harness.report.files import SCHEMA
+from tests.harness.switches import state
 
 PACKAGES = ("torch", "numpy", "hypothesis", "pytest", "pytest-xdist", "torchvision")
 COMFORTS = {
@@ -98,11 +99,11 @@ def version_of(package: str) -> str | None:
 def switches() -> dict[str, Any]:
     """What may be set, and changes how torch rounds."""
     return {
-        "threads": torch.get_num_threads(),
-        "float32 matmul precision": torch.get_float32_matmul_precision(),
-        "oneDNN": bool(torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled),
+        **{
+            name: setting if isinstance(setting, bool | int) else str(setting)
+            for name, setting in state().items()
+        },
         "oneDNN limited to": os.environ.get("ONEDNN_MAX_CPU_ISA", "all instructions"),
-        "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
     }
 
 

@@ -36,6 +36,8 @@ def message(
         "with": circumstances(devices),
     }
     ends = [paragraph(label, text) for label, text in about.items() if text]
+    alone = re.findall(r"^the same case (on .* alone: .*)$", notes, re.MULTILINE)
+    ends[:0] = [f"  {line}" for line in alone]
     return "\n".join([str(deviation), "", *case, "", *ends])
 
 
