@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from tests.harness.formats import FORMATS
+from tests.harness.report.compare import compare
+from tests.harness.report.files import read
 from tests.meta.faults.runs import REPOSITORY, Run, Runs, open_runs
 
 RELU = ("tests/layers/test_relu.py", "--hypothesis-profile", "quick")
@@ -160,16 +162,22 @@ def test_collecting_only_collects(runs: Runs) -> None:
 
 def test_the_records_of_parallel_workers_are_merged(runs: Runs, tmp_path: Path) -> None:
     pytest.importorskip("xdist")
-    arguments = ["tests/layers", "--dtype", "float32", "--hypothesis-profile", "quick"]
-    arguments += ["--hypothesis-seed", "1", "--junitxml"]
-    futures = [runs.start(*arguments, str(tmp_path / n), "-n", n) for n in ("0", "2")]
+    files = [f"tests/layers/test_{name}.py" for name in ("relu", "dropout", "softplus")]
+    arguments = [*files, "--dtype", "float32", "--hypothesis-profile", "quick"]
+    arguments += ["--hypothesis-seed", "1"]
+    futures = []
+    for n in ("0", "2"):
+        written = ("--junitxml", str(tmp_path / f"{n}.xml"), "--report", str(tmp_path / n))
+        futures.append(runs.start(*arguments, *written, "-n", n))
     alone, parallel = (future.result() for future in futures)
     assert alone.exit_code == parallel.exit_code == pytest.ExitCode.OK, parallel.output
     assert matrix(parallel) == matrix(alone)  # the order, too, whichever worker was first
     pattern = r"[\d,]+ comparisons of [\d,]+ elements"
     assert re.findall(pattern, parallel.output) == re.findall(pattern, alone.output) != []
     assert parallel.output.count("not verified: CUDA") == 1
-    assert properties(tmp_path / "2") == properties(tmp_path / "0") != []
+    assert properties(tmp_path / "2.xml") == properties(tmp_path / "0.xml") != []
+    changes = compare(read(tmp_path / "0"), read(tmp_path / "2"))
+    assert changes.keys() <= {"speed"}, "there is one report, of all workers"
 
 
 def properties(junit: Path) -> list[tuple[str, str]]:

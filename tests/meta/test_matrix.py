@@ -3,7 +3,7 @@
 import pytest
 
 from tests.harness.record import Record, Tally
-from tests.harness.report.terminal import matrix
+from tests.harness.report.terminal import matrix, properties
 from tests.meta.faults.runs import REPOSITORY
 
 
@@ -108,3 +108,13 @@ def test_long_names_leave_the_columns_where_they_are() -> None:
     assert lines[-2].split() == ["10", "0.000", "0.0"]
     assert lines[-1].split()[3:] == ["2", "0.000", "0.0"]
     assert len(lines[-1]) == len(lines[-2]) == len(lines[0])
+
+
+def test_a_row_is_a_property_of_junit() -> None:
+    seen = record(("linear", "vjp", "output", "float32", Tally(3, 30, 0.0, 0.5, 1.25, 1, 2)))
+    assert list(properties(seen)) == [
+        (
+            "linear on cpu (vjp), output, float32",
+            "examples=3 elements=30 worst_share=0.5 worst_ulp=1.25 deviations=1 known=2",
+        )
+    ]

@@ -19,6 +19,7 @@ from tests.harness.report import data as data_
 from tests.harness.report.compare import compare
 from tests.harness.report.data import report
 from tests.harness.report.files import KEYS, ReportError, draw, read, write
+from tests.harness.report.page import page
 from tests.meta.faults.runs import open_runs
 
 SCHEMA = json.loads(Path(data_.__file__).with_name("schema.json").read_text("utf-8"))
@@ -147,6 +148,7 @@ def test_the_page_has_all_of_it(whole: Report, tmp_path: Path) -> None:
         patch.setattr(sys, "argv", ["report", "render", str(tmp_path)])
         assert command.main() == 0
     assert address in (tmp_path / "report.html").read_text("utf-8")
+    assert "Training" not in page(whole | {"curves": {}})
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -217,6 +219,7 @@ def all_right(whole: Report) -> None:
 
 def slower(whole: Report) -> None:
     whole["benchmarks"][0]["seconds"] *= 2
+    whole["benchmarks"][1]["size"] += 1
     whole["run"]["seconds"] *= 2
 
 
