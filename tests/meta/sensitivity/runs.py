@@ -115,7 +115,7 @@ def study(runs: int, others: list[str], log: Path | None = None) -> Study:
 def one_run(inputs: str, seed: int, others: list[str], folder: Path) -> dict[str, Any]:
     file = folder / f"{inputs}-{seed}.json"
     if not file.exists():
-        chosen = VERIFIED if inputs == "drawn" else DRAWN
+        chosen = VERIFIED if (inputs, seed) == ("drawn", 0) else DRAWN
         if any(Path(x).exists() for x in others):
             chosen = []
         done = subprocess.run(

@@ -68,7 +68,10 @@ def rows(study: Study) -> Iterator[tuple[str, ...]]:
             str(sum(rows[row].cases for rows in study.found.values() if row in rows)),
             both(study, drawn.get(row), "bound"),
             *(both(study, rows.get(row), judge) for rows in (general, exact) for judge in JUDGES),
-            *(alarms(general.get(row), judge) for judge in TOLERANCES),
+            *(
+                percent(found.alarms[judge], found.cases) if (found := general.get(row)) else ""
+                for judge in TOLERANCES
+            ),
         )
 
 
@@ -96,12 +99,6 @@ def ulps(k: float) -> str:
     return f"{k:.0f}" if k < 10_000 else f"{k:.1e}".replace("e+0", "e").replace("e+", "e")
 
 
-def alarms(found: Sensitivity | None, judge: str) -> str:
-    if found is None:
-        return ""
-    return f"{100 * found.alarms[judge] / found.cases:.1f} %" if found.alarms[judge] else "0"
-
-
 COLUMNS = {
     "as drawn: bound": ("drawn", "bound"),
     "general: bound": ("general", "bound"),
@@ -112,14 +109,27 @@ COLUMNS = {
 
 def summary(study: Study) -> Iterator[tuple[str, ...]]:
     """For each dtype, what it takes in half of the outputs, and in 9 of 10."""
-    yield ("dtype", "outputs", *COLUMNS)
+    heads = (f"{judge}: false alarms" for judge in TOLERANCES)
+    yield ("dtype", "outputs", *COLUMNS, *heads)
     for dtype in FORMATS:
         cells = []
         for inputs, judge in COLUMNS.values():
             ks = least(study, inputs, judge, dtype)
             ranks = (math.ceil(share * len(ks)) - 1 for share in (0.5, 0.9))
             cells.append(" / ".join(ulps(ks[rank]) for rank in ranks) if ks else "")
-        yield (dtype, str(sum(row[2] == dtype for row in ordered(study))), *cells)
+        count = str(sum(row[2] == dtype for row in ordered(study)))
+        alarms = (false_alarms(study, judge, dtype) for judge in TOLERANCES)
+        yield (dtype, count, *cells, *alarms)
+
+
+def false_alarms(study: Study, judge: str, dtype: str) -> str:
+    """Of all sound results in a dtype, on general inputs."""
+    found = [s for (_, _, name), s in study.found["general"].items() if name == dtype]
+    return percent(sum(s.alarms[judge] for s in found), sum(s.cases for s in found))
+
+
+def percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if part else "0"
 
 
 def least(study: Study, inputs: str, judge: str, dtype: str) -> list[float]:
