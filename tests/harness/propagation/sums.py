@@ -74,28 +74,27 @@ def in_parts(
 
 
 LARGE = 2**20  # multiplications, from where the time that they take counts
-SLACK = 2.0**-100
 
 
 def product(a: Array, b: Array) -> Array:
     """a @ b of nothing negative, for a bound; of large matrices from above, in float32.
 
     That is twice as fast. A term meets at most n + 4 roundings, each of a unit roundoff or, where
-    it underflows, of 2^-149 times what it is multiplied with: together less than the slack, which
-    is less than anything that a matrix of this size is compared by.
+    it underflows, of 2^-149 times what it is multiplied with. The slack for these is as small as
+    that, so that the bound of a 0 stays below all normal numbers.
     """
     terms = a.shape[-1]
     moderate = (
         a.ndim == b.ndim == 2
         and a.size * b.shape[-1] >= LARGE
         and terms <= 2**20
-        and max(a.max(), b.max()) <= 2.0**20
+        and (largest := max(1.0, a.max(), b.max())) <= 2.0**20
     )
     if not moderate:
         return a @ b
     rounded = a.astype(np.float32) @ b.astype(np.float32)
     rounded *= 1 + (terms + 4) * 2.0**-23
-    rounded += SLACK
+    rounded += terms * largest * 2.0**-147
     return rounded.astype(np.float64)
 
 
