@@ -24,6 +24,7 @@ Read the files in this order; each needs only those above it:
     distributions    how likely a random number is to be at most x
     mlp              Linear, ReLU, Linear, cross-entropy: forward and backward, end to end
     clipping         gradients that are too large, cut by their norm or one by one
+    autocast         which operations run in a half type, and which in float32
     grad_scaler      losses scaled up, gradients scaled down, and steps left out
     sgd              a step along the gradient, with momentum
     adam             a step scaled by the running moments of the gradient
