@@ -50,9 +50,13 @@ def record() -> Record:
         ("functional", "output", "float16"): Tally(9, 9, known=9),
         ("functional", "grad_input", "float32"): Tally(2, 2, 0.0, float("inf"), 3.0, 1),
     }
+    tallies = {
+        (("cpu", "relu", path, output), dtype): t for (path, output, dtype), t in cells.items()
+    }
+    tallies[("cpu", "sgd", "fused", "param"), "float16"] = Tally(3, 3, known=2)
     norms = {"weight": [0.1 / i for i in range(1, 1000)], "bias": [0.0, float("nan")]}
     return Record(
-        {(("cpu", "relu", path, output), dtype): t for (path, output, dtype), t in cells.items()},
+        tallies,
         notes=["CUDA (there is none here)"],
         ledger={"fused-sgd-skips-half-vectors": (1, 2)},
         curves={
@@ -141,7 +145,7 @@ def test_the_page_has_all_of_it(whole: Report, tmp_path: Path) -> None:
     for title in ("Failures", "matrix", "Training", "Sensitivity", "Speed", "deviations"):
         assert re.search(rf"<h2[^>]*>.*{title}", text), title
     assert "<script" not in text
-    assert text.count('role="img"') == 4 + 4  # histograms and charts
+    assert text.count('role="img"') == 5 + 4  # histograms and charts
     assert "1000.0 x" in text  # a reference, beside torch
     (address,) = re.findall(r'download="relu.py" href="([^"]+)"', text)
     with pytest.MonkeyPatch.context() as patch:
@@ -177,7 +181,7 @@ def test_the_page_fits_a_phone_and_asks_nobody_for_anything(whole: Report, tmp_p
     )
     title = re.search("<title>(.*?)</title>", run.stdout)
     assert title, run.stderr
-    assert json.loads(html.unescape(title[1])) == [[0, 8]] * 3
+    assert json.loads(html.unescape(title[1])) == [[0, 9]] * 3
     assert "CONSOLE" not in run.stderr, run.stderr
 
 
@@ -228,6 +232,10 @@ def nearer(whole: Report) -> None:
         row["shares"].reverse()
 
 
+def blinder(whole: Report) -> None:
+    whole["rows"][0]["vacuous"] = 0.5
+
+
 ROW = "relu (functional), grad_input, float32"
 KNOWN = "fused-sgd-skips-half-vectors: torch leaves each full vector"
 
@@ -243,6 +251,7 @@ KNOWN = "fused-sgd-skips-half-vectors: torch leaves each full vector"
             {"deviations appeared": KNOWN},
         ),
         (lambda x: x["rows"].pop(0), {"rows gone": "relu on cpu: 1"}, {"rows new": "relu on cpu"}),
+        (blinder, {"bounds that say less": "relu (functional), output, float32 2 -> 50 %"}, {}),
         (nearer, {"bounds approached": "relu (functional), output, float32 0.75 -> 0.75"}, {}),
         (
             lambda x: x["not_verified"].clear(),
@@ -256,8 +265,8 @@ KNOWN = "fused-sgd-skips-half-vectors: torch leaves each full vector"
         ),
         (
             slower,
-            {"speed": "comparisons in a second: 46 -> 23\nlinear, torch, 8: 2.00 times as long"},
-            {"speed": "comparisons in a second: 23 -> 46\nlinear, torch, 8: 0.50 times as long"},
+            {"speed": "comparisons in a second: 47 -> 24\nlinear, torch, 8: 2.00 times as long"},
+            {"speed": "comparisons in a second: 24 -> 47\nlinear, torch, 8: 0.50 times as long"},
         ),
         (
             lambda x: [row.update(device="cuda") for row in x["rows"]],
@@ -298,7 +307,10 @@ def test_a_regression_is_an_exit_status(
 
     status, output, _ = run("better.json", "worse.json")
     assert status == 1
-    assert output.startswith(f"rows newly failing:\n  {ROW} infinite\ntests newly failing:\n")
+    assert output.startswith(
+        f"rows newly failing:\n  {ROW} infinite\n"
+        f"tests newly failing:\n  {FAILURE['test']}: relu: <script>alert(1)</script>\n"
+    )
     assert run("worse.json", "better.json")[0] == 0
     status, output, error = run("worse.json", "gone.json")
     assert (status, output) == (2, "")
@@ -326,3 +338,8 @@ def test_a_report_that_its_schema_does_not_know_is_refused(whole: Report) -> Non
         compare(whole, changed(whole, lambda x: x["rows"][0].pop("dtype")))
     infinite = changed(whole, lambda x: x["rows"][0].update(shares=[0] * 10))
     assert "bounds approached" not in compare(whole, infinite)
+
+
+def test_what_one_run_did_not_look_at_is_no_news(whole: Report) -> None:
+    smaller = changed(whole, lambda x: (x["rows"].pop(), x["known_deviations"].clear()))
+    assert compare(smaller, whole).keys() & {"deviations appeared", "rows new"} == {"rows new"}

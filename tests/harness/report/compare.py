@@ -6,14 +6,15 @@ from typing import Any
 
 from tests.harness.report.files import ReportError
 
-NEAR, CHANCE, SLOWER = 5, 5, 1.5
+NEAR, CHANCE, BLINDER, SLOWER = 5, 5, 0.1, 1.5
 FAILING, FAILED, DEVIATING = "rows newly failing", "tests newly failing", "deviations appeared"
 REGRESSIONS = (FAILING, FAILED, DEVIATING)
 RULES = (
     f"Any of {', '.join(REGRESSIONS)} is a regression: exit status 1. A bound is approached where"
     f" more comparisons lie beyond {NEAR} tenths of it, or beyond more, than {CHANCE} standard"
-    f" errors explain; times are told from {SLOWER} times on. Where each run had one device, rows"
-    " are compared across devices."
+    f" errors explain. A bound says less where the share of vacuous elements rose by {BLINDER} or"
+    f" more. Times are told from {SLOWER} times on. Where each run had one device, rows are"
+    " compared across devices."
 )
 
 Row = dict[str, Any]
@@ -37,11 +38,10 @@ def changed(old: Row, new: Row) -> Iterator[tuple[str, list[str]]]:
     failing = {name for name in now if now[name]["deviations"]}
     failed = {name for name in before if before[name]["deviations"]}
     yield FAILING, [f"{name}{share(now[name])}" for name in now if name in failing - failed]
-    tests_before, tests_now = ([f["test"] for f in x["failures"]] for x in (old, new))
-    yield FAILED, [test for test in tests_now if test not in tests_before]
-    known_before, known_now = ({d["id"]: d for d in deviating(x)} for x in (old, new))
-    yield DEVIATING, [told(d) for id_, d in known_now.items() if id_ not in known_before]
-    yield "deviations gone", [told(d) for id_, d in known_before.items() if id_ not in known_now]
+    tests_before, tests_now = ({f["test"]: f["message"] for f in x["failures"]} for x in (old, new))
+    yield FAILED, [f"{x}: {first_line(tests_now[x])}" for x in tests_now if x not in tests_before]
+    yield DEVIATING, list(deviating(new, old))
+    yield "deviations gone", list(deviating(old, new))
     yield "rows fixed", [name for name in both if name in failed - failing]
     yield "tests fixed", [test for test in tests_before if test not in tests_now]
     yield "rows failing as before", [name for name in now if name in failed & failing]
@@ -51,6 +51,14 @@ def changed(old: Row, new: Row) -> Iterator[tuple[str, list[str]]]:
             f"{name}{share(before[name])} ->{share(now[name])}"
             for name in both
             if name not in failing and approached(before[name], now[name])
+        ],
+    )
+    yield (
+        "bounds that say less",
+        [
+            f"{name} {100 * before[name]['vacuous']:.0f} -> {100 * now[name]['vacuous']:.0f} %"
+            for name in both
+            if now[name]["vacuous"] - before[name]["vacuous"] >= BLINDER
         ],
     )
     yield "rows gone", grouped(before[name] for name in before if name not in now)
@@ -92,12 +100,23 @@ def approached(before: Row, now: Row) -> bool:
     return False
 
 
-def deviating(report: Row) -> Iterator[Row]:
-    return (known for known in report["known_deviations"] if known["deviate"])
+def first_line(text: str) -> str:
+    return text.partition("\n")[0]
 
 
-def told(known: Row) -> str:
-    return f"{known['id']}: torch {known['torch_does']} ({known['upstream']})"
+def deviating(report: Row, other: Row) -> Iterator[str]:
+    """What is known to deviate and did in the one, but not in the other, which looked, too."""
+    ids = {known["id"] for known in other["known_deviations"] if known["deviate"]}
+    for known in report["known_deviations"]:
+        looked = any(
+            row["component"] == known["component"]
+            and row["output"] in known["outputs"]
+            and row["dtype"] in known["dtypes"]
+            and row["path"] in known["paths"]
+            for row in other["rows"]
+        )
+        if known["deviate"] and known["id"] not in ids and looked:
+            yield f"{known['id']}: torch {known['torch_does']} ({known['upstream']})"
 
 
 def grouped(rows: Iterable[Row]) -> list[str]:
