@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis.strategies import SearchStrategy
 
 from tests.benchmarks.conftest import Timed
@@ -81,7 +81,7 @@ def test_a_comparison_of(timed: Timed, targets: Targets, name: str, part: str) -
         pass
 
     function = draw if part == "drawing" else lambda: prove(targets)
-    timed(f"a comparison of {name}", part, count, function, per=count)
+    timed(f"a comparison of {name}", part, settings().max_examples, function, per=count)
 
 
 @pytest.mark.parametrize("size", SIZES)

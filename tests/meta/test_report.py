@@ -124,6 +124,13 @@ def test_a_failing_run_writes_both_files(tmp_path: Path) -> None:
     assert "1 failed" in (tmp_path / "report.html").read_text("utf-8")
 
 
+def test_a_run_without_comparisons_praises_nothing(whole: Report, tmp_path: Path) -> None:
+    write(tmp_path, whole | {"rows": [], "failures": [], "run": RUN | {"exit_status": 0}})
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert "nothing was compared" in text
+    assert "computes what" not in text
+
+
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with open_runs() as runs:
@@ -145,7 +152,7 @@ def test_the_page_has_all_of_it(whole: Report, tmp_path: Path) -> None:
     for title in ("Failures", "matrix", "Training", "Sensitivity", "Speed", "deviations"):
         assert re.search(rf"<h2[^>]*>.*{title}", text), title
     assert "<script" not in text
-    assert text.count('role="img"') == 5 + 4  # histograms and charts
+    assert text.count('role="img"') == 5 + 5  # histograms and charts
     assert "1000.0 x" in text  # a reference, beside torch
     (address,) = re.findall(r'download="relu.py" href="([^"]+)"', text)
     with pytest.MonkeyPatch.context() as patch:
@@ -181,7 +188,7 @@ def test_the_page_fits_a_phone_and_asks_nobody_for_anything(whole: Report, tmp_p
     )
     title = re.search("<title>(.*?)</title>", run.stdout)
     assert title, run.stderr
-    assert json.loads(html.unescape(title[1])) == [[0, 9]] * 3
+    assert json.loads(html.unescape(title[1])) == [[0, 10]] * 3
     assert "CONSOLE" not in run.stderr, run.stderr
 
 

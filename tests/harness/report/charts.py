@@ -1,13 +1,16 @@
-"""The curves of a training run, drawn into the page by matplotlib."""
+"""The curves of training runs and of costs, drawn into the page by matplotlib."""
 
 import io
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup, escape
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
@@ -36,29 +39,49 @@ def charts(run: str, panels: dict[str, Lines]) -> Iterator[tuple[str, Markup]]:
 
 
 def chart(run: str, panel: str, lines: Lines, steps: int) -> Markup:
-    with mpl.rc_context(STYLE | {"svg.hashsalt": f"{run} {panel}"}):
-        figure = Figure(figsize=(4.6, 2.3), layout="constrained")
-        axes = figure.add_subplot()
-        positive = False
-        for i, (name, numbers) in enumerate(lines.items()):
+    told = f"{panel} of {run}: {'; '.join(f'{name} {ends(x)}' for name, x in lines.items())}"
+    with pictured(told) as (axes, svg):
+        for (name, numbers), style in zip(lines.items(), styles(), strict=False):
             x, y = thinned(numbers, steps, worst="bound" in panel)
-            colour, style = COLOURS[i % len(COLOURS)], STYLES[i % len(STYLES)]
-            positive |= any(number > 0 for number in y)
-            axes.plot(x, y, style, color=colour, label=name, linewidth=1.4)
-        if positive and "%" not in panel:
+            axes.plot(x, y, label=name, **style)
+        if "%" not in panel and any(number and number > 0 for x in lines.values() for number in x):
             axes.set_yscale("log")
         if "bound" in panel:
             axes.axhline(1, color="#e5484d", linewidth=1)
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
+    return svg[0]
+
+
+def costs(group: str, sides: dict[str, dict[int, float]]) -> Markup:
+    """The time of one thing over its size, a line for each side."""
+    with pictured(f"seconds of {group}, by size: {sides}") as (axes, svg):
+        for (side, times), style in zip(sides.items(), styles(), strict=False):
+            axes.loglog(list(times), list(times.values()), marker=".", label=side, **style)
+    return svg[0]
+
+
+def styles() -> Iterator[dict[str, Any]]:
+    """Lines that are told apart in grey, too."""
+    for colour, style in zip(cycle(COLOURS), cycle(STYLES), strict=False):
+        yield {"color": colour, "linestyle": style, "linewidth": 1.4}
+
+
+@contextmanager
+def pictured(told: str) -> Iterator[tuple[Axes, list[Markup]]]:
+    """Axes to draw on, and the picture that they become at the end."""
+    pictures: list[Markup] = []
+    with mpl.rc_context(STYLE | {"svg.hashsalt": told}):
+        figure = Figure(figsize=(4.6, 2.3), layout="constrained")
+        axes = figure.add_subplot()
+        yield axes, pictures
         axes.grid(alpha=0.15, color=INK)
         figure.legend(loc="outside upper left", fontsize=8, ncols=3)
         with io.StringIO() as file:
             figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
             svg = file.getvalue()
-    told = f"{panel} of {run}: {'; '.join(f'{name} {ends(x)}' for name, x in lines.items())}"
     svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
-    return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(told)}"', 1))
+    pictures.append(Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(told)}"', 1)))
 
 
 def thinned(

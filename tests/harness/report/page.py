@@ -27,6 +27,7 @@ def page(data: dict[str, Any], sensitivity: dict[str, Any] | None = None) -> str
         dtypes=[name for name in FORMATS if any(row["dtype"] == name for row in rows)],
         sections=sections(rows),
         runs=drawn(data["curves"]),
+        costs=priced(times(data["benchmarks"])),
         whole=total(tally(row) for row in rows),
         sensitivity=sensitivity,
         total=total,
@@ -102,6 +103,18 @@ def drawn(curves: dict[str, Any]) -> dict[str, list[tuple[str, Markup]]]:
     except ImportError:
         return {}
     return {run: list(charts(run, panels)) for run, panels in curves.items()}
+
+
+def priced(timed: dict[str, dict[str, dict[int, float]]]) -> dict[str, Markup]:
+    """A picture for each group that was timed at several sizes."""
+    several = {g: sides for g, sides in timed.items() if max(map(len, sides.values())) > 1}
+    if not several:
+        return {}
+    try:
+        from tests.harness.report.charts import costs
+    except ImportError:
+        return {}
+    return {group: costs(group, sides) for group, sides in several.items()}
 
 
 def download(script: str) -> str:
