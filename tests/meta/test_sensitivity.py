@@ -119,11 +119,14 @@ def test_the_page_has_every_row() -> None:
     row = ("linear", "output", "float32")
     found = {inputs: {row: found_in([k])} for inputs, k in (("drawn", 1), ("general", 37))}
     unmeasured = ("uniform", "numbers", "float32")
-    text = page(Study(1, found | {"exact": {}}, [row, unmeasured]), "the command", None)
+    text = page(
+        Study(1, found | {"exact": {}}, [row, unmeasured], ["abc1234"]), "the command", None
+    )
     cells = ["linear: output", "float32", "2", "1 / 1", *3 * ["37 / 37"], *3 * [""], "0", "0"]
     assert f"| {' | '.join(cells)} |" in text
     assert f"| {' | '.join(HEADS)} |" in text
     assert "uniform: numbers." in text
+    assert "at commit abc1234, with" in text
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if file := session.config.getoption("--found"):
         from tests.harness.record import RECORD
+        from tests.meta.tables import commit
 
         rows = [[row[1], row[3], dtype] for row, dtype in RECORD.tallies]
-        file.write_text(json.dumps({"found": FOUND, "rows": rows}), "utf-8")
+        found = {"commit": commit(), "rows": rows, "found": FOUND}
+        file.write_text(json.dumps(found), "utf-8")

@@ -78,6 +78,7 @@ class Study:
     runs: int
     found: dict[str, dict[Row, Sensitivity]]
     rows: list[Row]  # of the matrix, also those of which nothing could be measured
+    commits: list[str]
 
     @property
     def unmeasured(self) -> Iterator[tuple[str, str]]:
@@ -94,6 +95,7 @@ def study(runs: int, others: list[str], log: Path | None = None) -> Study:
     kinds = [(inputs, seed) for seed in range(runs) for inputs in INPUTS]
     found: dict[str, dict[Row, Sensitivity]] = {inputs: {} for inputs in INPUTS}
     rows: dict[Row, None] = {}
+    commits: dict[str, None] = {}
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(os.cpu_count()) as pool:
         folder = log or Path(scratch)
         for number, ((inputs, seed), seen) in enumerate(
@@ -105,11 +107,12 @@ def study(runs: int, others: list[str], log: Path | None = None) -> Study:
         ):
             print(f"run {number + 1} of {len(kinds)}: {inputs}", file=sys.stderr)
             rows |= dict.fromkeys(map(tuple, seen["rows"]))
+            commits[seen["commit"]] = None
             for *row, test, example, measured in seen["found"]:
                 if measured:
                     sensitivity = found[inputs].setdefault(tuple(row), Sensitivity())
                     sensitivity.add(test, (seed << 32) + example, *measured)
-    return Study(runs, found, list(rows))
+    return Study(runs, found, list(rows), list(commits))
 
 
 def one_run(inputs: str, seed: int, others: list[str], folder: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from platform import python_version
 from tests.harness.formats import FORMATS
 from tests.meta.sensitivity.measure import JUDGES, TOLERANCES
 from tests.meta.sensitivity.runs import Row, Sensitivity, Study
-from tests.meta.tables import commit, markdown
+from tests.meta.tables import markdown
 
 PAGE = """\
 # How small an error is found
@@ -20,7 +20,7 @@ Written by
 {command}
 ```
 
-on {date}, at commit {commit}, with
+on {date}, at commit {commits}, with
 {versions}.
 
 In {runs} runs of the `default` profile on each kind of inputs, one element of each result was made
@@ -144,7 +144,7 @@ def page(study: Study, command: str, chart: str | None) -> str:
     return PAGE.format(
         command=command,
         date=f"{datetime.now(UTC):%Y-%m-%d}",
-        commit=commit(),
+        commits=", ".join(study.commits),
         versions=", ".join((*versions, f"Python {python_version()}")),
         runs=study.runs,
         chart=f"\n![{ALT}]({chart})\n" if chart else "",
