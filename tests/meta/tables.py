@@ -32,3 +32,14 @@ def commit() -> str:
     words = ["git", "describe", "--always", "--dirty"]
     run = subprocess.run(words, capture_output=True, text=True, check=False, cwd=REPOSITORY)
     return run.stdout.strip() or "unknown"
+
+
+def command(module: str, words: list[str]) -> str:
+    """What writes a page, but for the paths of one machine."""
+    shown = list(words)
+    while "--log" in shown:
+        del shown[(at := shown.index("--log")) : at + 2]
+    for at, word in enumerate(words[1:]):
+        if words[at] == "--python":
+            shown[shown.index(word)] = "PATH"
+    return " ".join(["python", "-m", module, *shown])

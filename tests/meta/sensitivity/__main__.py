@@ -5,13 +5,12 @@ Other arguments go to pytest: folders, --device, --dtype, --hypothesis-profile.
 
 import argparse
 import json
-import shlex
 import sys
 from pathlib import Path
 
 from tests.meta.sensitivity.runs import study
 from tests.meta.sensitivity.table import page, rows, summary
-from tests.meta.tables import aligned
+from tests.meta.tables import aligned, command
 
 
 def main() -> int:
@@ -32,9 +31,9 @@ def main() -> int:
 
         draw(found, options.chart)
     if options.page:
-        command = shlex.join(["python", "-m", "tests.meta.sensitivity", *sys.argv[1:]])
+        written = command("tests.meta.sensitivity", sys.argv[1:])
         chart = options.chart and options.chart.name
-        options.page.write_text(page(found, command, chart), "utf-8")
+        options.page.write_text(page(found, written, chart), "utf-8")
     return 0
 
 

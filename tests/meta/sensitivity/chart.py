@@ -21,7 +21,7 @@ LINES = {
 
 def draw(study: Study, file: Path) -> None:
     """A panel for each dtype; the file's suffix chooses the format."""
-    with mpl.rc_context({"svg.hashsalt": "backproof", "font.size": 9}):
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "backproof", "font.size": 9}):
         figure = Figure(figsize=(8.4, 5.2), layout="constrained")
         panels = figure.subplots(2, 2, sharey=True)
         for dtype, axes in zip(FORMATS, panels.flat, strict=True):

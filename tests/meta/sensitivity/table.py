@@ -23,8 +23,9 @@ Written by
 on {date}, at commit {commits}, with
 {versions}.
 
-In {runs} runs of the `default` profile on each kind of inputs, one element of each result was made
-wrong by k ulp, up or down, and the smallest k that is noticed was looked for, by bisection.
+In each of {runs} runs of the `default` profile on each kind of inputs (an MNIST epoch but once),
+one element of each result was made wrong by k ulp, up or down, and the smallest k that is noticed
+was looked for, by bisection.
 
 - The number before the stroke is the smallest error that a **run** finds in 99 of 100 tries: in at
   least one of its examples it is beyond the bound, when it is in every one.

@@ -7,7 +7,6 @@ for. Other arguments go to pytest: folders, --device, --dtype, --hypothesis-prof
 
 import argparse
 import secrets
-import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 
 from tests.meta.soak.rounds import Round, Setting, Soak, one_round
 from tests.meta.soak.table import Soaks, page, terminal
+from tests.meta.tables import command
 
 
 def arguments() -> tuple[argparse.Namespace, list[str]]:
@@ -92,8 +92,7 @@ def main() -> int:
         raise SystemExit("nothing was compared")
     print("", *terminal(soaks), sep="\n")
     if options.page:
-        command = shlex.join(["python", "-m", "tests.meta.soak", *sys.argv[1:]])
-        options.page.write_text(page(soaks, command), "utf-8")
+        options.page.write_text(page(soaks, command("tests.meta.soak", sys.argv[1:])), "utf-8")
     return int(any(soak.alarms for soak in soaks.values()))
 
 
