@@ -99,7 +99,7 @@ def found(
                 run = runs.start(
                     *files(fault.component),
                     *("-p", "tests.meta.faults.plugin", "--fault", fault.name),
-                    *("--dtype", fault.dtype, "-x", "--hypothesis-profile", *profile),
+                    *(*fault.dtypes, "-x", "--hypothesis-profile", *profile),
                     *("-o", f"reproducers={scripts}"),
                 )
                 futures[fault.name] = Found(runs, run, scripts)

@@ -58,7 +58,7 @@ def main() -> int:
 def start(runs: Runs, fault: Fault, where: list[str], seed: int, profile: str) -> "Future[Run]":
     return runs.start(
         *where,
-        *("-p", "tests.meta.faults.plugin", "--fault", fault.name, "--dtype", fault.dtype, "-x"),
+        *("-p", "tests.meta.faults.plugin", "--fault", fault.name, *fault.dtypes, "-x"),
         *("--hypothesis-seed", str(seed), "--hypothesis-profile", f"{profile}-unshrunk"),
     )
 

@@ -5,14 +5,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.optim import Adam, AdamW
+from torch.optim import Adam, AdamW, Optimizer
 
 from tests.meta.faults.catalogue import PLACES, Function, Place, fault
 from tests.meta.faults.tools import around, is_adam, parameters, setting, stepping
-from tests.meta.faults.witnesses import pair, trained
+from tests.meta.faults.witnesses import numbers, pair, trained
 
 PLACES |= {
     "adam": Place(Adam, "step", lambda: trained(Adam(pair(), lr=0.1, eps=0.1))),
+    "optimizer loaded": Place(Optimizer, "load_state_dict", lambda: reloaded(AdamW(pair()))),
     "adamw": Place(AdamW, "step", lambda: trained(AdamW(pair(), lr=0.1, eps=0.1))),
 }
 
@@ -23,6 +24,32 @@ def reloaded(optimizer: AdamW) -> Any:
     new = AdamW(pair())
     new.load_state_dict(optimizer.state_dict())
     return trained(new)
+
+
+def with_zeros(optimizer: AdamW) -> Any:
+    """A step, its gradients zeros."""
+    for param in parameters(optimizer):
+        param.grad = torch.zeros_like(param)
+    optimizer.step()
+    return [(param, optimizer.state[param]) for param in parameters(optimizer)]
+
+
+def complex_ones_trained(**options: Any) -> Any:
+    """Two steps, the second gradient smaller."""
+    param = torch.complex(numbers(3), numbers(3) + 1).requires_grad_()
+    optimizer = Adam([param], **options)
+    for scale in (1.0, 0.01):
+        param.grad = scale * param.detach()
+        optimizer.step()
+    return param, optimizer.state[param]
+
+
+def with_a_pause(optimizer: Adam) -> Any:
+    """Steps, one of them without gradients."""
+    trained(optimizer)
+    optimizer.zero_grad()
+    optimizer.step()
+    return trained(optimizer)
 
 
 ADAM_STATE = "(param|exp_avg|exp_avg_sq|max_exp_avg_sq)"
@@ -172,3 +199,172 @@ def step_forgotten_on_load(sound: Function) -> Function:
         yield
 
     return around(forget)(sound)
+
+
+@fault(
+    "adamw",
+    "precision",
+    "param",
+    witness=lambda: trained(AdamW(pair(torch.float64), lr=0.1)),
+    dtype="float64",
+)
+def decay_in_float32(sound: Function) -> Function:
+    """1 - lr lambda is rounded to float32, and 1 where lr lambda is small (#64475)."""
+
+    @contextmanager
+    def decayed(self: Any) -> Iterator[None]:
+        for group, param, _ in stepping(self):
+            factor = torch.tensor(1 - group["lr"] * group["weight_decay"], dtype=torch.float32)
+            param.data.mul_(factor.item())
+        with setting(self, weight_decay=lambda group: 0.0):
+            yield
+
+    return around(decayed)(sound)
+
+
+@fault(
+    "adamw",
+    "option",
+    "param",
+    witness=lambda: trained(AdamW([*pair(), *pair(torch.float64)], foreach=True)),
+    dtype="float32|float64",
+)
+def decayed_once_a_dtype(sound: Function) -> Function:
+    """foreach decays all parameters for each dtype that there is among them."""
+
+    @contextmanager
+    def again(self: Any) -> Iterator[None]:
+        for group in self.param_groups:
+            stepped = [p for p in group["params"] if p.grad is not None]
+            for _ in range(len({p.dtype for p in stepped}) - 1 if group["foreach"] else 0):
+                for param in stepped:
+                    param.data.mul_(1 - group["lr"] * group["weight_decay"])
+        yield
+
+    return around(again)(sound)
+
+
+@fault(
+    "adamw",
+    "corner",
+    ADAM_STATE,
+    witness=lambda: with_zeros(AdamW(pair())),
+)
+def zeros_not_stepped_on(sound: Function) -> Function:
+    """A gradient of zeros is taken for none: no decay, no averages, no count."""
+
+    @contextmanager
+    def lazy(self: Any) -> Iterator[None]:
+        grads = [(p, p.grad) for _, p, _ in stepping(self) if p.numel() and not p.grad.any()]
+        for param, _ in grads:
+            param.grad = None
+        yield
+        for param, grad in grads:
+            param.grad = grad
+
+    return around(lazy)(sound)
+
+
+@fault(
+    "adam",
+    "state",
+    ADAM_STATE,
+    witness=lambda: with_a_pause(Adam(pair())),
+)
+def averages_restart_after_a_pause(sound: Function) -> Function:
+    """A parameter that has no gradient for a step loses its averages."""
+
+    @contextmanager
+    def restart(self: Any) -> Iterator[None]:
+        for param in parameters(self):
+            if param.grad is None:
+                self.state.pop(param, None)
+        yield
+
+    return around(restart, is_adam)(sound)
+
+
+@fault("adam", "precision", "exp_avg_sq")
+def squares_kept_in_bfloat16(sound: Function) -> Function:
+    """The average of the squares has the digits of bfloat16."""
+
+    @contextmanager
+    def narrow(self: Any) -> Iterator[None]:
+        yield
+        for _, param, state in stepping(self):
+            if param.dtype == torch.float32:
+                state["exp_avg_sq"].copy_(state["exp_avg_sq"].bfloat16())
+
+    return around(narrow, is_adam)(sound)
+
+
+@fault(
+    "adam",
+    "precision",
+    ADAM_STATE,
+    witness=lambda: trained(Adam(pair(torch.float64))),
+    dtype="float64",
+)
+def betas_of_float32(sound: Function) -> Function:
+    """beta1 and beta2 are rounded to float32."""
+
+    def rounded(group: dict[str, Any]) -> Any:
+        double = any(param.dtype == torch.float64 for param in group["params"])
+        betas = torch.tensor(group["betas"], dtype=torch.float32).tolist()
+        return tuple(betas) if double else group["betas"]
+
+    return around(lambda self: setting(self, betas=rounded), is_adam)(sound)
+
+
+@fault(
+    "adam",
+    "option",
+    ADAM_STATE,
+    witness=lambda: trained(Adam(pair(), maximize=True, fused=True)),
+)
+def maximize_ignored_when_fused(sound: Function) -> Function:
+    """Only the fused path descends, whatever it is told."""
+
+    def ignore(self: Any) -> Any:
+        return setting(self, maximize=lambda group: group["maximize"] and not group["fused"])
+
+    return around(ignore, is_adam)(sound)
+
+
+@fault(
+    "adam",
+    "corner",
+    "complex (param|max_exp_avg_sq)",
+    witness=lambda: complex_ones_trained(amsgrad=True),
+    elements=8,
+)
+def imaginary_maximum_forgotten(sound: Function) -> Function:
+    """amsgrad keeps the maximum of the real parts, and of the others what is there (#104990)."""
+
+    @contextmanager
+    def forget(self: Any) -> Iterator[None]:
+        yield
+        for group, param, state in stepping(self):
+            if group["amsgrad"] and param.is_complex():
+                new = torch.view_as_real(state["exp_avg_sq"])[..., 1]
+                torch.view_as_real(state["max_exp_avg_sq"])[..., 1].copy_(new)
+
+    return around(forget, is_adam)(sound)
+
+
+@fault(
+    "optimizer loaded",
+    "state",
+    witness=lambda: reloaded(AdamW(pair(), lr=0.1)),
+    message="(adam|adamw|sgd): ",
+)
+def options_not_loaded(sound: Function) -> Function:
+    """Loading brings the state, and leaves the options as they are."""
+
+    def load(self: Any, state: Any) -> Any:
+        options = [{k: x for k, x in g.items() if k != "params"} for g in self.param_groups]
+        sound(self, state)
+        for group, kept in zip(self.param_groups, options, strict=True):
+            group.update(kept)
+
+    return load

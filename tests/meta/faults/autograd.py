@@ -5,6 +5,7 @@ Those of the walk change what the nodes say and hear by their own hooks.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -23,30 +24,49 @@ def walked_twice() -> Any:
     return x.grad
 
 
-def retained() -> Any:
+def walked_again() -> Any:
+    """The error for a graph that was freed."""
+    x = numbers(3).requires_grad_()
+    y = x * x
+    for _ in range(2):
+        torch.autograd.backward([y], [numbers(3)])
+    return x.grad
+
+
+def shared_gradient() -> Any:
+    """Of two leaves that get the same gradient, that of one, when the other's was changed."""
+    a, b = (numbers(3).requires_grad_() for _ in range(2))
+    torch.autograd.backward([a + b], [numbers(3)])
+    for leaf in (a, b):
+        leaf.grad += 1
+    return a.grad, b.grad
+
+
+def retained(then: Function = torch.relu) -> Any:
+    """The gradient that a value was asked to keep, before something was done with it."""
     x = numbers(3).requires_grad_()
     y = 2 * x
     y.retain_grad()
-    y.backward(numbers(3))
+    then(y).backward(numbers(3))
     return y.grad
 
 
-def changed_in_place() -> Any:
-    """The error for a saved value that was changed."""
+def changed_in_place(part: Function = lambda y: y) -> Any:
+    """The error for a saved value that was changed, all or a part of it."""
     x = numbers(3).requires_grad_()
     y = x.exp()
-    y.mul_(2)
+    part(y).mul_(2)
     y.backward(numbers(3))
     return x.grad
 
 
-def hooked() -> Any:
-    """Whatever a hook hears."""
+def hooked(answer: Any = lambda grad: None) -> Any:
+    """Whatever a hook hears, and what becomes of the gradient."""
     heard: list[torch.Tensor] = []
     x = numbers(3).requires_grad_()
-    x.register_hook(heard.append)
+    x.register_hook(lambda grad: heard.append(grad) or answer(grad))
     (x * x).backward(numbers(3))
-    return heard
+    return heard, x.grad
 
 
 PLACES |= {
@@ -146,5 +166,86 @@ def hook_run_twice(sound: Function) -> Function:
     def register_hook(self: torch.Tensor, hook: Any) -> Any:
         sound(self, hook)
         return sound(self, hook)
+
+    return register_hook
+
+
+@fault(
+    "graph",
+    "autograd",
+    witness=walked_again,
+    message="'no error', expected 'the graph was freed'",
+)
+def always_retained(sound: Function) -> Function:
+    """What a graph has saved is never freed: who walks it again by mistake is not told."""
+
+    def backward(tensors: Any, grads: Any, retain_graph: Any = None, **options: Any) -> Any:
+        return sound(tensors, grads, retain_graph=True, **options)
+
+    return backward
+
+
+@fault("graph", "aliasing", witness=shared_gradient, message=GRADIENT)
+def gradients_share_memory(sound: Function) -> Function:
+    """Leaves that get the same gradient get the same tensor: what one adds to, the other has."""
+
+    def backward(tensors: Any, grads: Any, **options: Any) -> Any:
+        sound(tensors, grads, **options)
+        leaves = [node.variable for node in behind(tensors) if hasattr(node, "variable")]
+        for leaf, other in pairwise(leaves):
+            if leaf.shape == other.shape and torch.equal(leaf.grad, other.grad):
+                other.grad = leaf.grad
+
+    return backward
+
+
+@fault(
+    "graph in place",
+    "autograd",
+    witness=lambda: changed_in_place(lambda y: y[:1]),
+    message="'no error', expected 'a saved value changed'",
+)
+def change_of_a_part_not_counted(sound: Function) -> Function:
+    """A change in place of a view leaves the version of what it is a view of (#24413, #49824)."""
+
+    def mul_(self: torch.Tensor, other: Any) -> torch.Tensor:
+        if not self._is_view():
+            return sound(self, other)
+        with torch.autograd._unsafe_preserve_version_counter(self):  # type: ignore[attr-defined]
+            return sound(self, other)
+
+    return mul_
+
+
+@fault(
+    "graph retain_grad",
+    "autograd",
+    witness=lambda: retained(lambda y: y.mul_(2)),
+    message=r"graph: v\d+.grad on",
+)
+def first_version_retained(sound: Function) -> Function:
+    """After a change in place, the gradient that is kept is that of the old value (#79996)."""
+
+    def retain_grad(self: torch.Tensor) -> None:
+        if not self.is_leaf:
+            self.register_hook(lambda grad: setattr(self, "grad", grad))
+
+    return retain_grad  # type: ignore[return-value]
+
+
+@fault(
+    "graph hook",
+    "registration",
+    witness=lambda: hooked(lambda grad: 2 * grad),
+    message="",
+)
+def answer_of_a_hook_ignored(sound: Function) -> Function:
+    """What a hook returns does not take the place of the gradient."""
+
+    def register_hook(self: torch.Tensor, hook: Any) -> Any:
+        def without_answer(grad: torch.Tensor) -> None:
+            hook(grad)
+
+        return sound(self, without_answer)
 
     return register_hook

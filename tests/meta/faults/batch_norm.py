@@ -6,17 +6,18 @@ import torch
 import torch.nn.functional as F
 
 from tests.meta.faults.catalogue import PLACES, Function, Place, fault
+from tests.meta.faults.tools import Misread
 from tests.meta.faults.witnesses import derivatives, numbers
 
 Tensor = torch.Tensor
 
 
-def normalised(x: Tensor, training: bool = True) -> Any:
+def normalised(x: Tensor, training: bool = True, momentum: float = 0.25) -> Any:
     """Output, gradients and running statistics."""
     mean, var, vector = numbers(3), numbers(3).abs(), numbers(3)
 
     def function(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return F.batch_norm(x, mean, var, weight, bias, training, momentum=0.25, eps=0.5)
+        return F.batch_norm(x, mean, var, weight, bias, training, momentum, eps=0.7)
 
     return derivatives(function, x, vector, vector), mean, var
 
@@ -188,5 +189,135 @@ def no_momentum_taken_for_a_tenth(sound: Function) -> Function:
             return sound(self, input)
         finally:
             self.momentum = momentum
+
+    return forward
+
+
+@fault(
+    "batch_norm",
+    "option",
+    "running_(mean|var)",
+    witness=lambda: normalised(numbers(6, 3), momentum=0.0),
+)
+def no_momentum_at_0(sound: Function) -> Function:
+    """A momentum of 0 is falsy, and the default takes its place."""
+
+    def function(*args: Any) -> Tensor:
+        *others, momentum, eps = args
+        return sound(*others, momentum or 0.1, eps)
+
+    return by_position(function)
+
+
+@fault(
+    "batch_norm",
+    "state",
+    "running_(mean|var)",
+    witness=lambda: normalised(numbers(6, 3), training=False),
+    elements=64,
+)
+def statistics_follow_in_evaluation(sound: Function) -> Function:
+    """The running statistics go on following the batches in evaluation."""
+
+    def function(
+        x: Tensor, mean: Any, var: Any, weight: Any, bias: Any, training: bool, *args: Any
+    ) -> Tensor:
+        output = sound(x, mean, var, weight, bias, training, *args)
+        if not training and mean is not None and x.numel() > x.shape[1]:
+            sound(x.detach(), mean, var, None, None, True, *args)
+        return output
+
+    return by_position(function)
+
+
+@fault(
+    "batch_norm",
+    "autograd",
+    "grad_input",
+    witness=lambda: normalised(numbers(6, 3), training=False),
+    elements=64,
+)
+def evaluation_walked_back_as_training(sound: Function) -> Function:
+    """In evaluation the gradient takes the statistics for those of the batch (#586)."""
+
+    def function(
+        x: Tensor, mean: Any, var: Any, weight: Any, bias: Any, training: bool, *args: Any
+    ) -> Tensor:
+        output = sound(x, mean, var, weight, bias, training, *args)
+        if training or x.numel() <= x.shape[1]:
+            return output
+        trained = sound(x, None, None, weight, bias, True, *args)
+        return output.detach() + (trained - trained.detach())
+
+    return by_position(function)
+
+
+@fault(
+    "batch_norm",
+    "corner",
+    "output",
+    witness=lambda: normalised(
+        numbers(2, 3, 2, 2).contiguous(memory_format=torch.channels_last), training=False
+    ),
+    elements=64,
+)
+def channels_last_read_as_contiguous(sound: Function) -> Function:
+    """In evaluation, images with their channels innermost are read as if they were not (#62594)."""
+
+    def function(
+        x: Tensor, mean: Any, var: Any, weight: Any, bias: Any, training: bool, *args: Any
+    ) -> Tensor:
+        innermost = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
+        if innermost and not training and not x.is_contiguous():
+            x = Misread.apply(x, x.detach().movedim(1, -1).reshape(x.shape))
+        return sound(x, mean, var, weight, bias, training, *args)
+
+    return by_position(function)
+
+
+@fault("batch_norm", "precision", "(output|grad_input|grad_weight)", elements=64)
+def eps_rounded_to_bfloat16(sound: Function) -> Function:
+    """eps keeps eight digits of its mantissa."""
+
+    def function(*args: Any) -> Tensor:
+        return sound(*args[:-1], torch.tensor(args[-1], dtype=torch.bfloat16).item())
+
+    return by_position(function)
+
+
+@fault(
+    "batch_norm",
+    "corner",
+    witness=lambda: normalised(numbers(1, 3)),
+    message="DID NOT RAISE",
+)
+def one_value_per_channel_trained_on(sound: Function) -> Function:
+    """Training on one value for each channel gives 0, and is not refused."""
+
+    def function(
+        x: Tensor, mean: Any, var: Any, weight: Any, bias: Any, training: bool, *args: Any
+    ) -> Tensor:
+        one = training and x.numel() == x.shape[1]
+        return (
+            sound(x, mean, var, weight, bias, training and not one, *args)
+            if mean is not None or not one
+            else 0 * x
+        )
+
+    return by_position(function)
+
+
+@fault(
+    "batch_norm module",
+    "state",
+    message="batches tracked",
+)
+def batches_counted_in_evaluation(sound: Function) -> Function:
+    """num_batches_tracked counts batches in evaluation as well."""
+
+    def forward(self: Any, input: Tensor) -> Tensor:
+        if not self.training and self.track_running_stats:
+            self.num_batches_tracked.add_(1)
+        return sound(self, input)
 
     return forward

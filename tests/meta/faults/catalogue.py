@@ -50,8 +50,13 @@ class Fault:
     witness: Witness | None  # where it shows, if not in the ordinary call
     found: str  # a regular expression that the failure matches
     elements: int  # the arrays of the shrunk example are no larger
-    dtype: str
+    dtype: str  # float32|float64: of both
     required: bool  # runs whenever the suite itself is tested
+
+    @property
+    def dtypes(self) -> list[str]:
+        """As pytest's options."""
+        return [f"--dtype={dtype}" for dtype in self.dtype.split("|")]
 
 
 PLACES: dict[str, Place] = {}
@@ -66,7 +71,7 @@ def fault(
     elements: int = 4,
     dtype: str = "float32",
     required: bool = False,
-    message: str = "{component}: {output} on cpu {dtype} ",
+    message: str = "{component}: {output} on cpu ({dtype}) ",
 ) -> Callable[[Callable[[Function], Function]], Callable[[Function], Function]]:
     """Enter a function that makes the faulty entry point of the sound one; its docstring tells."""
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -18,10 +19,12 @@ def parameters(*grads: torch.Tensor) -> list[torch.Tensor]:
     return params
 
 
-def norm_clipped(*grads: torch.Tensor, max_norm: float = 1.0, order: float = 2.0) -> Any:
+def norm_clipped(
+    *grads: torch.Tensor, max_norm: float = 1.0, order: float = 2.0, container: Any = list
+) -> Any:
     """The norm, and what became of the gradients."""
     params = parameters(*grads)
-    norm = utils.clip_grad_norm_(params, max_norm, order, False, None)
+    norm = utils.clip_grad_norm_(container(params), max_norm, order, False, None)
     return norm, [param.grad for param in params]
 
 
@@ -252,5 +255,130 @@ def gradient_replaced(sound: Function) -> Function:
     def clip(parameters: Any, limit: float, foreach: Any) -> Any:
         for p in given(parameters)[1]:
             p.grad = p.grad.clamp(min=-limit, max=limit)
+
+    return clip
+
+
+def without(params: Any, left_out: Any, norm_of: Function, *options: Any) -> torch.Tensor:
+    """The norm of the gradients that are not left out."""
+    grads = [p.grad for p in params if not any(p is q for q in left_out)]
+    return norm_of(grads, *options)
+
+
+@fault(
+    "clip_grad_norm",
+    "corner",
+    "(grad|total_norm)",
+    witness=lambda: norm_clipped(numbers(3), torch.empty(0), numbers(2, 2)),
+    elements=8,
+    message=MESSAGE,
+)
+def lost_behind_an_empty_one(sound: Function) -> Function:
+    """The norm of a gradient that stands behind an empty one is taken for 0 (#140066)."""
+
+    def clip(parameters: Any, by: float, order: float, error: bool, foreach: Any) -> Any:
+        parameters, present = given(parameters)
+        pairs = pairwise(present)
+        lost = [q for p, q in pairs if p.grad.numel() == 0 and q.grad.numel() > 0]
+        if not lost or order <= 0:
+            return sound(parameters, by, order, error, foreach)
+        norm = without(present, lost, utils.get_total_norm, order, error, foreach)
+        utils.clip_grads_with_norm_(parameters, by, norm, foreach)
+        return norm
+
+    return clip
+
+
+@fault(
+    "clip_grad_norm",
+    "option",
+    witness=lambda: refused(torch.tensor([math.nan, 1.0])),
+    elements=8,
+    message="DID NOT RAISE",
+)
+def nan_is_not_infinite(sound: Function) -> Function:
+    """error_if_nonfinite lets a norm pass that is NaN (#46849)."""
+
+    def clip(parameters: Any, by: float, order: float, error: bool, foreach: Any) -> Any:
+        parameters, present = given(parameters)
+        return sound(parameters, by, order, error and not any_nan(present), foreach)
+
+    return clip
+
+
+def any_nan(params: Any) -> bool:
+    return any(bool(p.grad.isnan().any()) for p in params)
+
+
+@fault(
+    "clip_grad_norm",
+    "state",
+    "grad",
+    witness=lambda: norm_clipped(numbers(3), container=iter),
+    message=MESSAGE,
+)
+def generator_exhausted(sound: Function) -> Function:
+    """Of a generator, the norm leaves nothing to be clipped."""
+
+    def clip(parameters: Any, *args: Any) -> Any:
+        if isinstance(parameters, torch.Tensor | list | tuple):
+            return sound(parameters, *args)
+        return utils.get_total_norm([p.grad for p in given(parameters)[1]], *args[1:])
+
+    return clip
+
+
+@fault(
+    "get_total_norm",
+    "precision",
+    "total_norm",
+    witness=lambda: utils.get_total_norm([numbers(3).double(), numbers(2).double()], 2.0),
+    dtype="float64",
+    message=MESSAGE,
+)
+def norms_in_float32(sound: Function) -> Function:
+    """The norms of float64 gradients are gathered in float32."""
+
+    def total(grads: Any, *args: Any) -> Any:
+        norm = sound(grads, *args)
+        return norm.float().double() if norm.dtype == torch.float64 else norm
+
+    return total
+
+
+@fault(
+    "get_total_norm",
+    "option",
+    "(grad|total_norm)",
+    witness=lambda: utils.get_total_norm([numbers(3), numbers(2, 2)], math.inf),
+    elements=8,
+    message=MESSAGE,
+)
+def maxima_added_up(sound: Function) -> Function:
+    """The infinity norm of all gradients is the sum of their norms, instead of the largest."""
+
+    def total(grads: Any, order: float = 2.0, *args: Any) -> Any:
+        grads = list(grads)
+        if order != math.inf or len(grads) < 2:
+            return sound(grads, order, *args)
+        norms = [sound([grad], order, *args) for grad in grads]
+        return torch.stack([norm.to(norms[0].dtype) for norm in norms]).sum()
+
+    return total
+
+
+@fault(
+    "clip_grad_value",
+    "corner",
+    "grad",
+    witness=lambda: value_clipped(numbers(3), numbers(3).bfloat16()),
+    elements=32,
+)
+def only_the_first_group_cut_off(sound: Function) -> Function:
+    """Gradients of another dtype than the first one's are a group of their own, and forgotten."""
+
+    def clip(parameters: Any, *args: Any) -> Any:
+        _, present = given(parameters)
+        sound([p for p in present if p.grad.dtype == present[0].grad.dtype], *args)
 
     return clip

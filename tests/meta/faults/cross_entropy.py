@@ -134,3 +134,75 @@ def weights_divide_probabilities(sound: Function) -> Function:
         return loss * len(input) / weight[target.argmax(1)].sum()
 
     return function
+
+
+@fault(
+    "cross_entropy",
+    "option",
+    "(loss|grad_input)",
+    witness=lambda: loss(
+        numbers(4, 3), torch.tensor([0, -100, 2, 1]), label_smoothing=0.25, reduction="sum"
+    ),
+)
+def ignored_rows_smoothed(sound: Function) -> Function:
+    """The share of each class in a smoothed label counts for ignored rows, too (#73205)."""
+
+    def function(input: Tensor, target: Tensor, **options: Any) -> Tensor:
+        result = sound(input, target, **options)
+        if input.shape == target.shape or input.dim() < 2 or options["reduction"] == "mean":
+            return result
+        weight = torch.ones(input.shape[1], dtype=input.dtype)
+        weight = weight if options["weight"] is None else options["weight"]
+        shares = -(input.log_softmax(1).movedim(1, -1) @ weight) / input.shape[1]
+        ignored = target == options.get("ignore_index", -100)
+        extra = torch.where(ignored, shares * options["label_smoothing"], 0.0)
+        return result + (extra if options["reduction"] == "none" else extra.sum())
+
+    return function
+
+
+@fault(
+    "cross_entropy",
+    "autograd",
+    "grad_target",
+    witness=lambda: loss(numbers(4, 3), numbers(4, 3).softmax(1)),
+)
+def probabilities_get_zeros(sound: Function) -> Function:
+    """The gradient of a target that asks for one is 0."""
+
+    def function(input: Tensor, target: Tensor, **options: Any) -> Tensor:
+        soft = input.shape == target.shape
+        return sound(input, target.detach() + 0 * target if soft else target, **options)
+
+    return function
+
+
+@fault("cross_entropy", "precision", "loss")
+def loss_stored_in_bfloat16(sound: Function) -> Function:
+    """A float32 loss has the digits of bfloat16."""
+
+    def function(input: Tensor, target: Tensor, **options: Any) -> Tensor:
+        result = sound(input, target, **options)
+        return result.bfloat16().float() if result.dtype == torch.float32 else result
+
+    return function
+
+
+@fault(
+    "cross_entropy",
+    "state",
+    "(loss|grad_input)",
+    witness=lambda: [
+        loss(numbers(4, 3), labels(4, 3), weight=weight) for weight in numbers(2, 3).abs()
+    ],
+)
+def first_weights_remembered(sound: Function) -> Function:
+    """Class weights are prepared once for each number of classes, and then used again."""
+    prepared: dict[Any, Any] = {}
+
+    def function(input: Tensor, target: Tensor, **options: Any) -> Tensor:
+        if (weight := options.get("weight")) is not None:
+            options["weight"] = prepared.setdefault((weight.shape, weight.dtype), weight.clone())
+        return sound(input, target, **options)
+
+    return function

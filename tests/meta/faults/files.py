@@ -11,6 +11,9 @@ FILES = {
     "dropout2d": ["tests/layers/test_dropout.py"],
     "adamw": ["tests/optimizers/test_adam.py", "-k", "adamw"],
 }
+SGD = ["tests/optimizers/test_sgd.py"]
+FILES |= dict.fromkeys(("sgd saved", "optimizer zero_grad", "optimizer hooks"), SGD)
+FILES["optimizer loaded"] = [*SGD, "tests/optimizers/test_adam.py"]
 NORM = ("clip_grad_norm", "clip_grads_with_norm", "get_total_norm")
 FILES |= {part: ["tests/clipping/test_clip_grad_norm.py"] for part in NORM}
 SETTERS = {
@@ -24,10 +27,10 @@ for file, parts in SETTERS.items():
 GRAPH = ("graph", "graph retain_grad", "graph detach", "graph in place", "graph hook")
 FILES |= {part: ["tests/autograd/test_graph.py"] for part in GRAPH}
 MODULES = {
-    "hooks": ("hook",),
-    "whole_trees": ("zero_grad", "train"),
-    "saving": ("state_dict",),
-    "trees": ("append", "deepcopy", "to", "load"),
+    "hooks": ("hook", "remove hook"),
+    "whole_trees": ("zero_grad", "train", "apply"),
+    "saving": ("state_dict", "register_buffer"),
+    "trees": ("append", "deepcopy", "to", "load", "named_parameters"),
 }
 for file, parts in MODULES.items():
     FILES |= {f"modules {part}": [f"tests/modules/test_{file}.py"] for part in parts}

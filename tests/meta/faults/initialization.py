@@ -29,6 +29,12 @@ def reset(module: Any) -> Any:
     return module.state_dict()
 
 
+def drawn_twice() -> Any:
+    """Numbers of a generator, and its next ones."""
+    generator = torch.Generator().manual_seed(1)
+    return [init.normal_(torch.empty(4), generator=generator) for _ in range(2)]
+
+
 PLACES |= {
     "uniform": Place(init, "uniform_", lambda: init.uniform_(torch.empty(8), -1.0, 3.0, None)),
     "normal": Place(init, "normal_", lambda: init.normal_(torch.empty(8), 1.0, 2.0)),
@@ -47,7 +53,7 @@ PLACES |= {
     ),
     "constant": Place(init, "constant_", lambda: init.constant_(torch.empty(3), 0.1)),
     "eye": Place(init, "eye_", lambda: init.eye_(torch.empty(3, 2))),
-    "dirac": Place(init, "dirac_", lambda: init.dirac_(torch.empty(4, 2, 3), 2)),
+    "dirac": Place(init, "dirac_", lambda: init.dirac_(torch.empty(4, 2, 3), 1)),
     "Linear defaults": Place(nn.Linear, "reset_parameters", lambda: nn.Linear(4, 3).state_dict()),
     "BatchNorm defaults": Place(
         nn.BatchNorm2d, "reset_parameters", lambda: nn.BatchNorm2d(3).state_dict()
@@ -290,5 +296,104 @@ def statistics_kept_on_reset(sound: Function) -> Function:
         if self.affine:
             init.ones_(self.weight)
             init.zeros_(self.bias)
+
+    return reset
+
+
+@fault(
+    "normal",
+    "state",
+    witness=drawn_twice,
+    message="calls alike",
+)
+def restarted_at_each_call(sound: Function) -> Function:
+    """A generator that is given is used, and left where it was (like #91944)."""
+
+    def normal(
+        tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None
+    ) -> Tensor:
+        before = generator.get_state() if generator else None
+        sound(tensor, mean, std, generator)
+        if generator:
+            generator.set_state(before)
+        return tensor
+
+    return normal
+
+
+@fault(
+    "uniform",
+    "state",
+    witness=lambda: [
+        init.uniform_(torch.empty(4), 0.0, 1.0, torch.Generator().manual_seed(1)) for _ in range(2)
+    ],
+)
+def generator_ignored(sound: Function) -> Function:
+    """Numbers are drawn from torch's own generator, whichever was given."""
+    return lambda tensor, a=0.0, b=1.0, generator=None: sound(tensor, a, b)
+
+
+@fault(
+    "normal",
+    "precision",
+    "(numbers|scaled and shifted)",
+    witness=lambda: init.normal_(torch.empty(8, dtype=torch.float64)),
+    elements=4096,
+    dtype="float64",
+)
+def numbers_of_float32(sound: Function) -> Function:
+    """float64 numbers have the digits of float32."""
+
+    def normal(tensor: Tensor, *args: Any, **options: Any) -> Tensor:
+        sound(tensor, *args, **options)
+        return tensor.copy_(tensor.float()) if tensor.dtype == torch.float64 else tensor
+
+    return normal
+
+
+@fault(
+    "kaiming_normal",
+    "option",
+    "numbers",
+    witness=lambda: init.kaiming_normal_(torch.empty(4, 3), mode="fan_out"),
+    elements=64,
+)
+def mode_ignored(sound: Function) -> Function:
+    """The spread is that of the inputs, also where that of the outputs was asked for."""
+    return lambda tensor, a=0.0, mode="fan_in", **options: sound(tensor, a, **options)
+
+
+@fault(
+    "xavier_uniform",
+    "option",
+    "numbers",
+    witness=lambda: init.xavier_uniform_(torch.empty(4, 3), 2.0),
+    elements=64,
+)
+def gain_squared(sound: Function) -> Function:
+    """The limit is proportional to the square of the gain."""
+    return lambda tensor, gain=1.0, **options: sound(tensor, gain**2, **options)
+
+
+@fault(
+    "dirac",
+    "option",
+    "numbers",
+    witness=lambda: init.dirac_(torch.empty(4, 2, 3), 2),
+    elements=64,
+)
+def groups_ignored(sound: Function) -> Function:
+    """All channels are one group."""
+    return lambda tensor, groups=1: sound(tensor, 1)
+
+
+@fault("BatchNorm defaults", "formula", "weight", elements=2)
+def scale_drawn(sound: Function) -> Function:
+    """The scale starts with uniform numbers instead of ones."""
+
+    def reset(self: Any) -> Any:
+        sound(self)
+        if self.affine:
+            init.uniform_(self.weight)
 
     return reset

@@ -6,12 +6,32 @@ import torch
 import torch.nn.functional as F
 
 from tests.meta.faults.catalogue import PLACES, Function, Place, fault
-from tests.meta.faults.tools import Misread, altered
+from tests.meta.faults.tools import Misread, altered, in_transform
 from tests.meta.faults.witnesses import derivatives, numbers
+
+
+def given_back() -> torch.Tensor:
+    """The gradient that was given, after the backward pass."""
+    back = numbers(3, 2)
+    derivatives(F.linear, numbers(3, 4), numbers(2, 4), back=back)
+    return back
+
 
 PLACES["linear"] = Place(
     F, "linear", lambda: derivatives(F.linear, numbers(3, 4), numbers(2, 4), numbers(2))
 )
+
+
+def as_if_contiguous(x: torch.Tensor) -> torch.Tensor:
+    """The numbers that lie behind one another from the first one of a tensor on, gaps included."""
+    if x.is_contiguous():
+        return x
+    if in_transform(x):
+        return x
+    if x.numel() > x.untyped_storage().nbytes() // x.element_size() - x.storage_offset():
+        return x
+    strides = torch.empty(x.shape, device="meta").stride()
+    return Misread.apply(x, x.detach().as_strided(x.shape, strides, x.storage_offset()))
 
 
 @fault("linear", "formula", "grad_bias", required=True)
@@ -71,21 +91,7 @@ def remainder_of_17_forgotten(sound: Function) -> Function:
 @fault("linear", "corner", "output", witness=lambda: F.linear(numbers(4, 3).T, numbers(2, 4)))
 def gaps_read(sound: Function) -> Function:
     """An input that is not contiguous is read as if it were, gaps included."""
-
-    def function(x: torch.Tensor, w: torch.Tensor, b: Any = None) -> torch.Tensor:
-        if x.is_contiguous():
-            return sound(x, w, b)
-        try:
-            room = x.untyped_storage().nbytes() // x.element_size() - x.storage_offset()
-        except NotImplementedError:  # under torch.func
-            return sound(x, w, b)
-        if x.numel() > room:
-            return sound(x, w, b)
-        strides = torch.empty(x.shape, device="meta").stride()
-        read = x.detach().as_strided(x.shape, strides, x.storage_offset())
-        return sound(Misread.apply(x, read), w, b)
-
-    return function
+    return lambda x, w, b=None: sound(as_if_contiguous(x), w, b)
 
 
 @fault(
@@ -150,3 +156,107 @@ def frozen_and_recorded(sound: Function) -> Function:
         return output if output.requires_grad else output.requires_grad_()
 
     return function
+
+
+@fault("linear", "corner", "output", witness=lambda: F.linear(numbers(3, 4), numbers(4, 2).T))
+def gaps_of_the_weight_read(sound: Function) -> Function:
+    """A weight that is not contiguous is read as if it were (#51713)."""
+    return lambda x, w, b=None: sound(x, as_if_contiguous(w), b)
+
+
+@fault(
+    "linear",
+    "precision",
+    "output",
+    witness=lambda: F.linear(numbers(3, 4).bfloat16(), numbers(2, 4).bfloat16()),
+    dtype="bfloat16",
+)
+def half_sums_stored(sound: Function) -> Function:
+    """bfloat16 sums are stored in bfloat16 half way, where float32 should hold them to the end."""
+
+    def function(x: torch.Tensor, w: torch.Tensor, b: Any = None) -> torch.Tensor:
+        if x.dtype != torch.bfloat16 or w.shape[-1] < 2:
+            return sound(x, w, b)
+        return sound(x[..., ::2], w[..., ::2]) + sound(x[..., 1::2], w[..., 1::2], b)
+
+    return function
+
+
+@fault("linear", "precision", "output")
+def four_ulp_too_large(sound: Function) -> Function:
+    """float32 results are four units in the last place too large."""
+
+    def function(*inputs: torch.Tensor) -> torch.Tensor:
+        output = sound(*inputs)
+        return output * (1 + 4 * 2.0**-23) if output.dtype == torch.float32 else output
+
+    return function
+
+
+@fault(
+    "linear",
+    "precision",
+    "grad_(input|weight|bias)",
+    witness=lambda: derivatives(F.linear, numbers(3, 4).double(), numbers(2, 4).double()),
+    dtype="float64",
+)
+def gradients_through_float32(sound: Function) -> Function:
+    """The backward pass of float64 is computed in float32, and the forward pass is not."""
+
+    def alter(grads: list[Any], grad_output: torch.Tensor, inputs: Any) -> list[Any]:
+        return [g if g is None else g.float().to(g.dtype) for g in grads]
+
+    return altered(sound, alter)
+
+
+@fault(
+    "linear",
+    "corner",
+    "(output|grad_bias)",
+    witness=lambda: F.linear(numbers(3, 4), numbers(1, 4), numbers(1)),
+)
+def bias_added_twice_to_a_dot_product(sound: Function) -> Function:
+    """One output feature has a kernel of its own, to which the bias is given and then added."""
+
+    def function(x: torch.Tensor, w: torch.Tensor, b: Any = None) -> torch.Tensor:
+        output = sound(x, w, b)
+        return output + b if b is not None and w.dim() == 2 and len(w) == 1 else output
+
+    return function
+
+
+@fault(
+    "linear",
+    "corner",
+    "grad_weight",
+    witness=lambda: derivatives(
+        F.linear, numbers(3, 4), numbers(2, 4), back=torch.ones(1).expand(3, 2)
+    ),
+)
+def expanded_gradient_counted_once(sound: Function) -> Function:
+    """A gradient that is one row standing for all, as that of a sum is, counts as one row."""
+
+    def alter(grads: list[Any], grad_output: torch.Tensor, inputs: Any) -> list[Any]:
+        rows = grad_output.dim() == 2 and grad_output.stride(0) == 0 and len(grad_output) > 1
+        if rows and grads[1] is not None:
+            grads[1] = grad_output[:1].T @ inputs[0][:1]
+        return grads
+
+    return altered(sound, alter)
+
+
+@fault(
+    "linear",
+    "aliasing",
+    witness=given_back,
+    message="grad_output on cpu float32 .* was written to",
+)
+def gradient_scaled_where_it_lies(sound: Function) -> Function:
+    """The backward pass uses the gradient that it is given as its scratch memory."""
+
+    def alter(grads: list[Any], grad_output: torch.Tensor, inputs: Any) -> list[Any]:
+        if not in_transform(grad_output):
+            grad_output.data.mul_(2)
+        return grads
+
+    return altered(sound, alter)

@@ -5,18 +5,25 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch.autograd.forward_ad import unpack_dual
 
 from tests.meta.faults.catalogue import PLACES, Function, Place, fault
-from tests.meta.faults.tools import altered
-from tests.meta.faults.witnesses import derivatives, labels, numbers, second_derivatives
+from tests.meta.faults.tools import altered, in_transform
+from tests.meta.faults.witnesses import derivatives, labels, numbers, second_derivatives, tangents
 
 Tensor = torch.Tensor
 
 
-def errors(loss: Function, **options: Any) -> Any:
+def errors(loss: Function, dtype: torch.dtype = torch.float32, **options: Any) -> Any:
     """Loss and gradients of a loss of regression, called as its module calls it."""
-    x = numbers(2, 4)
+    x = numbers(2, 4, dtype=dtype)
     return derivatives(loss, x, x.flip(0), **({"reduction": "mean"} | options))
+
+
+def kept(function: Function, x: Tensor, *args: Any) -> Tensor:
+    """The input, after the call."""
+    function(x, *args)
+    return x
 
 
 PLACES |= {
@@ -82,6 +89,56 @@ def last_class_lost_beyond_vectors(sound: Function) -> Function:
     return function
 
 
+@fault("log_softmax", "precision", "output")
+def maximum_added_to_the_sum(sound: Function) -> Function:
+    """x - (m + log sum) instead of (x - m) - log sum: large scores lose digits (#38839)."""
+
+    def function(input: Tensor, dim: int, **options: Any) -> Tensor:
+        most = input.amax(dim, keepdim=True).detach()
+        total = (input - most).exp().sum(dim, keepdim=True)
+        return input - (most + total.log())
+
+    return function
+
+
+@fault(
+    "log_softmax",
+    "corner",
+    "output",
+    witness=lambda: F.log_softmax(numbers(2, 257), 1),
+    elements=2048,
+)
+def odd_rows_summed_short(sound: Function) -> Function:
+    """Of an odd number of scores above 200 (#143644: above 512) the last is not in the sum."""
+
+    def function(input: Tensor, dim: int, **options: Any) -> Tensor:
+        side = input.shape[dim]
+        if side < 200 or side % 2 == 0:
+            return sound(input, dim, **options)
+        first = input.narrow(dim, 0, side - 1)
+        return input - first.logsumexp(dim, keepdim=True)
+
+    return function
+
+
+@fault(
+    "log_softmax",
+    "aliasing",
+    witness=lambda: kept(F.log_softmax, numbers(3, 4), 1),
+    message="input on cpu float32 .* was written to",
+)
+def maximum_subtracted_where_it_lies(sound: Function) -> Function:
+    """The maximum is subtracted from the scores in the memory of whoever gave them."""
+
+    def function(input: Tensor, dim: int, **options: Any) -> Tensor:
+        output = sound(input, dim, **options)
+        if not in_transform(input):
+            input.data.sub_(input.data.amax(dim, keepdim=True))
+        return output
+
+    return function
+
+
 # nll_loss
 
 
@@ -140,6 +197,44 @@ def rows_beyond_a_block_are_lost(sound: Function) -> Function:
             whole = slice(len(input) // 64 * 64)
             input, target = input[whole], target[whole]
         return sound(input, target, reduction=reduction, **options)
+
+    return function
+
+
+@fault(
+    "nll_loss",
+    "corner",
+    "loss",
+    witness=lambda: F.nll_loss(numbers(4, 3), labels(4, 3), ignore_index=1, reduction="none"),
+)
+def ignored_rows_not_written(sound: Function) -> Function:
+    """Without a reduction, rows that are ignored hold what was there before (#20406)."""
+
+    def function(input: Tensor, target: Tensor, *args: Any, **options: Any) -> Tensor:
+        loss = sound(input, target, *args, **options)
+        ignored = target == options.get("ignore_index", -100)
+        return loss.masked_fill(ignored, math.nan) if options["reduction"] == "none" else loss
+
+    return lambda input, target, *args, **options: function(
+        input, target, *args, **({"reduction": "mean"} | options)
+    )
+
+
+@fault(
+    "nll_loss",
+    "autograd",
+    "grad_input",
+    witness=lambda: derivatives(
+        F.nll_loss, numbers(4, 3), labels(4, 3), weight=numbers(3).abs(), reduction="sum"
+    ),
+)
+def weights_left_out_of_the_gradient(sound: Function) -> Function:
+    """The backward pass is that of a loss without weights."""
+
+    def function(input: Tensor, target: Tensor, *, weight: Any = None, **options: Any) -> Tensor:
+        loss = sound(input, target, weight=weight, **options)
+        plain = sound(input, target, **options)
+        return loss if weight is None else loss.detach() + (plain - plain.detach())
 
     return function
 
@@ -239,5 +334,45 @@ def nearly_right_near_0(sound: Function) -> Function:
     def function(input: Tensor, target: Tensor, **options: Any) -> Tensor:
         near = (input - target).abs() < 1 / 8
         return sound(torch.where(near, target + (input - target) ** 2, input), target, **options)
+
+    return function
+
+
+@fault("mse_loss", "autograd", "grad_target")
+def target_gets_zeros(sound: Function) -> Function:
+    """The gradient of a target that asks for one is 0 (#3876)."""
+    return altered(sound, lambda grads, *_: [grads[0], None if grads[1] is None else 0 * grads[1]])
+
+
+@fault(
+    "mse_loss",
+    "autograd",
+    "tangent",
+    witness=lambda: tangents(F.mse_loss, numbers(3), -numbers(3)),
+)
+def target_held_in_forward_mode(sound: Function) -> Function:
+    """In forward mode the loss does not move with the target."""
+
+    def function(input: Tensor, target: Tensor, **options: Any) -> Tensor:
+        return sound(input, unpack_dual(target).primal, **options)
+
+    return function
+
+
+@fault(
+    "mse_loss",
+    "precision",
+    "(loss|grad_input)",
+    witness=lambda: errors(F.mse_loss, dtype=torch.float64),
+    dtype="float64",
+)
+def errors_in_float32(sound: Function) -> Function:
+    """float64 errors are rounded to float32 before they are squared."""
+
+    def function(input: Tensor, target: Tensor, **options: Any) -> Tensor:
+        if input.dtype != torch.float64:
+            return sound(input, target, **options)
+        error = (input - target).float().double()
+        return sound(error, torch.zeros_like(error), **options)
 
     return function

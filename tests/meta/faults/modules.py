@@ -5,16 +5,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from tests.meta.faults.catalogue import PLACES, Function, Place, fault
 from tests.meta.faults.witnesses import numbers
-
-
-def cleared(**options: Any) -> Any:
-    module = nn.Linear(2, 2)
-    module(numbers(1, 2)).sum().backward()
-    module.zero_grad(**options)
-    return [param.grad for param in module.parameters()]
 
 
 def appended() -> Any:
@@ -23,32 +17,79 @@ def appended() -> Any:
     return modules.state_dict()
 
 
-def hooked() -> Any:
-    """Whatever a forward hook hears."""
-    module, heard = nn.Linear(2, 2), []
-    module.register_forward_hook(lambda module, args, output: heard.append(output))
-    module(numbers(1, 2))
-    return heard
-
-
-def copied() -> Any:
-    """A module whose copy was changed."""
+def hooked(hook: Any = lambda *args: None, remove: bool = False) -> Any:
+    """What hooks hear of a call, and what it gives."""
     module = nn.Linear(2, 2)
-    for param in copy.deepcopy(module).parameters():
+    heard: list[Any] = []
+    handle = module.register_forward_hook(lambda *args: heard.append(args[-1]))
+    module.register_forward_hook(hook)
+    if remove:
+        handle.remove()
+    return module(numbers(1, 2)), heard
+
+
+def copied(module: nn.Module) -> Any:
+    """A module whose copy was changed, and how many parameters the copy has."""
+    params = list(copy.deepcopy(module).parameters())
+    for param in params:
         nn.init.zeros_(param)
+    return module.state_dict(), len(params)
+
+
+def tied() -> nn.Module:
+    module = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+    module[1].weight = module[0].weight
+    return module
+
+
+def with_buffer(persistent: bool) -> nn.Module:
+    module = nn.Module()
+    module.register_buffer("q", torch.ones(1), persistent)
+    return module
+
+
+def loaded() -> Any:
+    """A module, after what it was given to load was changed."""
+    module, state = nn.Linear(1, 1), {"weight": torch.ones(1, 1), "bias": torch.ones(1)}
+    module.load_state_dict(state)
+    state["bias"].zero_()
     return module.state_dict()
+
+
+def cleared_by(function: Any) -> Any:
+    """The gradients, after something was done with a module."""
+    module = nn.Linear(2, 2)
+    module(numbers(1, 2)).sum().backward()
+    function(module)
+    return [param.grad for param in module.parameters()]
 
 
 def modes() -> Any:
     return [module.training for module in nn.Sequential(nn.Linear(1, 1)).eval().modules()]
 
 
+def visited() -> Any:
+    names: list[str] = []
+    nn.Sequential(nn.Linear(1, 1), nn.ReLU()).apply(lambda module: names.append(repr(module)))
+    return names
+
+
 PLACES |= {
-    "modules zero_grad": Place(nn.Module, "zero_grad", cleared),
+    "modules zero_grad": Place(nn.Module, "zero_grad", lambda: cleared_by(nn.Module.zero_grad)),
     "modules state_dict": Place(nn.Module, "state_dict", lambda: nn.BatchNorm1d(2).state_dict()),
     "modules append": Place(nn.ModuleList, "append", appended),
     "modules hook": Place(nn.Module, "register_forward_hook", hooked),
-    "modules deepcopy": Place(nn.Parameter, "__deepcopy__", copied),
+    "modules deepcopy": Place(nn.Parameter, "__deepcopy__", lambda: copied(nn.Linear(2, 2))),
+    "modules register_buffer": Place(
+        nn.Module, "register_buffer", lambda: with_buffer(persistent=True).state_dict()
+    ),
+    "modules named_parameters": Place(
+        nn.Module,
+        "named_parameters",
+        lambda: [name for name, _ in nn.Linear(1, 1).named_parameters()],
+    ),
+    "modules apply": Place(nn.Module, "apply", visited),
+    "modules remove hook": Place(RemovableHandle, "remove", lambda: hooked(remove=True)),
     "modules train": Place(nn.Module, "train", modes),
     "modules load": Place(
         nn.Module,
@@ -64,7 +105,7 @@ ANSWER = "modules: {output} on cpu is "
 @fault(
     "modules zero_grad",
     "option",
-    witness=lambda: cleared(set_to_none=False),
+    witness=lambda: cleared_by(lambda module: module.zero_grad(False)),
     message="test_apply_visits_all_and_zero_grad",
 )
 def old_values_left(sound: Function) -> Function:
@@ -155,3 +196,142 @@ def buffers_left_behind(sound: Function) -> Function:
         return moved
 
     return to
+
+
+@fault(
+    "modules state_dict",
+    "registration",
+    witness=lambda: with_buffer(persistent=False).state_dict(),
+    message="(test_buffers_move_and_are_saved|modules: state_dict on cpu is)",
+)
+def passing_buffers_saved(sound: Function) -> Function:
+    """Buffers that are not persistent are saved, too."""
+
+    def state_dict(self: Any, *args: Any, prefix: str = "", **options: Any) -> Any:
+        state: Any = sound(self, *args, prefix=prefix, **options)
+        for name, buffer in self._buffers.items():
+            if buffer is not None:
+                state.setdefault(prefix + name, buffer)
+        return state
+
+    return state_dict
+
+
+@fault(
+    "modules register_buffer",
+    "registration",
+    witness=lambda: with_buffer(persistent=False).state_dict(),
+    message="modules: state_dict on cpu is",
+)
+def persistence_ignored(sound: Function) -> Function:
+    """register_buffer(persistent=False) registers a persistent one."""
+    return lambda self, name, tensor, persistent=True: sound(self, name, tensor)
+
+
+@fault("modules load", "aliasing", witness=loaded, message="")
+def given_tensors_taken(sound: Function) -> Function:
+    """load_state_dict takes the tensors that it is given, instead of their numbers."""
+
+    def load(self: Any, state: Any, strict: bool = True, assign: bool = False) -> Any:
+        return sound(self, state, strict, True)
+
+    return load
+
+
+@fault(
+    "modules to",
+    "registration",
+    "(named_)?parameters",
+    witness=lambda: [name for name, _ in tied().to(torch.float64).named_parameters()],
+    message=ANSWER,
+)
+def shared_parameter_converted_twice(sound: Function) -> Function:
+    """to() makes a parameter of each name, also where two names were of one."""
+
+    def to(self: Any, *args: Any, **options: Any) -> Any:
+        moved: Any = sound(self, *args, **options)
+        for module in self.modules():
+            for name, param in module._parameters.items():
+                if param is not None:
+                    module._parameters[name] = nn.Parameter(param.detach().clone())
+                    module._parameters[name].grad = param.grad
+        return moved
+
+    return to
+
+
+@fault(
+    "modules to",
+    "state",
+    "(named_)?parameters",
+    witness=lambda: cleared_by(lambda module: module.to(torch.float64)),
+    message=ANSWER,
+)
+def gradients_left_behind(sound: Function) -> Function:
+    """to() forgets the gradients of what it converts."""
+
+    def to(self: Any, *args: Any, **options: Any) -> Any:
+        for param in self.parameters():
+            param.grad = None
+        return sound(self, *args, **options)
+
+    return to
+
+
+@fault(
+    "modules named_parameters",
+    "registration",
+    "(named_)?parameters",
+    witness=lambda: [name for name, _ in tied().named_parameters()],
+    message=ANSWER,
+)
+def shared_parameter_named_twice(sound: Function) -> Function:
+    """A parameter that two modules share is listed twice, and would be trained twice."""
+
+    def named_parameters(
+        self: Any, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Any:
+        return sound(self, prefix, recurse, False)
+
+    return named_parameters
+
+
+@fault(
+    "modules apply",
+    "registration",
+    message="(test_apply_visits_all|modules: modules visited by apply)",
+)
+def parents_visited_first(sound: Function) -> Function:
+    """apply() visits a module before its children."""
+
+    def apply(self: Any, visit: Any) -> Any:
+        visit(self)
+        for child in self.children():
+            child.apply(visit)
+        return self
+
+    return apply
+
+
+@fault("modules remove hook", "registration", message="test_hooks_run_once_each")
+def hook_not_removed(sound: Function) -> Function:
+    """The handle of a hook removes nothing."""
+    return lambda self: None  # type: ignore[return-value]
+
+
+@fault(
+    "modules hook",
+    "registration",
+    witness=lambda: hooked(lambda module, args, output: -output),
+    message="test_hooks_run_once_each",
+)
+def answer_ignored(sound: Function) -> Function:
+    """What a forward hook returns does not take the place of the output."""
+
+    def register(self: Any, hook: Any, **options: Any) -> Any:
+        def without_answer(*args: Any) -> None:
+            hook(*args)
+
+        return sound(self, without_answer, **options)
+
+    return register

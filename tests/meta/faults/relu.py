@@ -17,6 +17,12 @@ def in_place(x: torch.Tensor) -> Any:
     return F.relu(x, inplace=True), x
 
 
+def kept(function: Function, x: torch.Tensor) -> torch.Tensor:
+    """The input, after something was done to the output."""
+    function(x).zero_()
+    return x
+
+
 PLACES |= {
     "relu": Place(F, "relu", lambda: derivatives(F.relu, numbers(9))),
     "relu in place": Place(torch, "relu_", lambda: in_place(numbers(9))),
@@ -102,3 +108,62 @@ def gradient_of_the_threshold_at_0(sound: Function) -> Function:
         return [torch.where(inputs[0] <= 0, 0.0, grad_output), *grads[1:]]
 
     return altered(sound, alter)
+
+
+@fault("relu", "corner", "output", witness=lambda: F.relu(torch.tensor(math.nan)))
+def nan_taken_for_0(sound: Function) -> Function:
+    """The larger of 0 and NaN is 0, as it is to some vector instructions (#9319)."""
+    return lambda x, inplace=False: sound(x.masked_fill(x.isnan(), 0.0), inplace)
+
+
+@fault("relu", "corner", "grad_input", witness=lambda: derivatives(F.relu, torch.tensor(math.nan)))
+def mask_of_what_is_above_0(sound: Function) -> Function:
+    """The gradient passes where the output is above 0, which NaN is not."""
+
+    def alter(grads: list[Any], grad_output: torch.Tensor, inputs: Any) -> list[Any]:
+        return [torch.where(inputs[0].isnan(), 0.0, grads[0])]
+
+    return altered(sound, alter)
+
+
+@fault(
+    "relu",
+    "precision",
+    "output",
+    witness=lambda: F.relu(1e5 * numbers(9).bfloat16()),
+    dtype="bfloat16",
+)
+def bfloat16_through_float16(sound: Function) -> Function:
+    """A kernel of float16 serves bfloat16, too: what is large becomes infinite."""
+
+    def function(x: torch.Tensor, inplace: bool = False) -> torch.Tensor:
+        output = sound(x, inplace)
+        return output.half().to(x.dtype) if x.dtype == torch.bfloat16 else output
+
+    return function
+
+
+@fault("relu", "aliasing", witness=lambda: kept(F.relu, numbers(3).abs()), message="relu: ")
+def input_returned(sound: Function) -> Function:
+    """Where nothing is cut off the output is the input itself, and not a copy."""
+
+    def function(x: torch.Tensor, inplace: bool = False) -> torch.Tensor:
+        output = sound(x, inplace)
+        return x if x.numel() and bool((x > 0).all()) else output
+
+    return function
+
+
+@fault(
+    "threshold",
+    "option",
+    "output",
+    witness=lambda: F.threshold(numbers(9), 2.0, 0.5, True),
+)
+def value_ignored_in_place(sound: Function) -> Function:
+    """In place, 0 takes the place of what is cut off, whatever was asked for."""
+
+    def function(x: torch.Tensor, threshold: float, value: float, inplace: bool = False) -> Any:
+        return sound(x, threshold, 0.0 if inplace else value, inplace)
+
+    return function

@@ -3,17 +3,44 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 import torch
-from torch.optim import SGD
+from torch.optim import SGD, Optimizer
 
 from tests.meta.faults.catalogue import PLACES, Function, Place, fault
 from tests.meta.faults.tools import around, parameters, setting, stepping
 from tests.meta.faults.witnesses import pair, trained
 
-PLACES["sgd"] = Place(SGD, "step", lambda: trained(SGD(pair(), lr=0.1, momentum=0.9)))
+
+def saved() -> Any:
+    optimizer = SGD(pair(), lr=0.1, momentum=0.9)
+    trained(optimizer)
+    return optimizer.state_dict()
+
+
+def cleared(optimizer: SGD) -> Any:
+    trained(optimizer, 1)
+    optimizer.zero_grad()
+    return [param.grad for param in parameters(optimizer)]
+
+
+def hooked() -> Any:
+    """How often a hook runs in two steps."""
+    heard: list[Any] = []
+    optimizer = SGD(pair(), lr=0.1)
+    optimizer.register_step_post_hook(lambda *_: heard.append(1))
+    trained(optimizer)
+    return heard
+
+
+PLACES |= {
+    "sgd": Place(SGD, "step", lambda: trained(SGD(pair(), lr=0.1, momentum=0.9))),
+    "sgd saved": Place(Optimizer, "state_dict", saved),
+    "optimizer zero_grad": Place(Optimizer, "zero_grad", lambda: cleared(SGD(pair(), lr=0.1))),
+    "optimizer hooks": Place(Optimizer, "register_step_post_hook", hooked),
+}
 
 
 def surroundings(optimizer: Any) -> Any:
@@ -208,3 +235,137 @@ def neighbours_written(sound: Function) -> Function:
             memory.nan_to_num_(math.pi)
 
     return around(spill)(sound)
+
+
+@fault(
+    "sgd",
+    "aliasing",
+    "gradient",
+    witness=lambda: trained(SGD(pair(), lr=0.1, weight_decay=0.1, foreach=True)),
+)
+def decay_added_to_the_gradient(sound: Function) -> Function:
+    """foreach adds the weight decay to the gradients where they lie (#12218, #92706)."""
+
+    @contextmanager
+    def decay(self: Any) -> Iterator[None]:
+        before = {id(p): p.detach().clone() for _, p, _ in stepping(self)}
+        yield
+        for group, param, _ in stepping(self):
+            if group["foreach"] and group["weight_decay"]:
+                param.grad.add_(before[id(param)], alpha=group["weight_decay"])
+
+    return around(decay)(sound)
+
+
+@fault(
+    "sgd",
+    "option",
+    "param",
+    witness=lambda: trained(SGD(pair(), lr=0.1, momentum=0.9, nesterov=True)),
+)
+def nesterov_ignored(sound: Function) -> Function:
+    """Nesterov's momentum is the plain one."""
+    return around(lambda self: setting(self, nesterov=lambda group: False))(sound)
+
+
+@fault(
+    "sgd",
+    "state",
+    "(param|momentum_buffer)",
+    witness=lambda: trained(SGD([*pair(), *pair()], lr=0.1, momentum=0.9)),
+)
+def buffer_found_by_its_shape(sound: Function) -> Function:
+    """Parameters of one shape and dtype have one momentum buffer among them."""
+
+    @contextmanager
+    def share(self: Any) -> Iterator[None]:
+        yield
+        buffers: dict[Any, Any] = {}
+        for _, param, state in stepping(self):
+            if (buffer := state.get("momentum_buffer")) is not None:
+                key = param.shape, param.dtype, param.stride()
+                state["momentum_buffer"] = buffers.setdefault(key, buffer)
+
+    return around(share)(sound)
+
+
+@fault(
+    "sgd",
+    "state",
+    "loss",
+    witness=lambda: SGD(pair(), lr=0.1).step(lambda: torch.tensor(0.25)),
+    message="sgd: loss on cpu float32 .* is not what the closure returned",
+)
+def loss_of_the_closure_lost(sound: Function) -> Function:
+    """step(closure) calls the closure, and returns nothing."""
+
+    @wraps(sound)
+    def step(self: Any, closure: Any = None) -> None:
+        sound(self, closure)
+
+    return step  # type: ignore[return-value]
+
+
+@fault(
+    "sgd",
+    "corner",
+    "(param|momentum_buffer)",
+    witness=lambda: trained(SGD([torch.tensor(2.0, requires_grad=True)], lr=0.1)),
+)
+def single_numbers_not_stepped(sound: Function) -> Function:
+    """A parameter without dimensions is taken for a constant."""
+
+    @contextmanager
+    def skip(self: Any) -> Iterator[None]:
+        grads = [(param, param.grad) for param in parameters(self) if param.dim() == 0]
+        for param, _ in grads:
+            param.grad = None
+        yield
+        for param, grad in grads:
+            param.grad = grad
+
+    return around(skip)(sound)
+
+
+@fault("sgd saved", "state", message="sgd: (param|momentum_buffer) on cpu float32 ")
+def momentum_not_saved(sound: Function) -> Function:
+    """state_dict leaves the momentum buffers out."""
+
+    def state_dict(self: Any) -> Any:
+        saved: Any = sound(self)
+        if isinstance(self, SGD):
+            saved["state"] = {}
+        return saved
+
+    return state_dict
+
+
+@fault(
+    "optimizer zero_grad",
+    "state",
+    witness=lambda: cleared(SGD([{"params": [param]} for param in pair()], lr=0.1)),
+    message="sgd: (param|momentum_buffer) on cpu float32 ",
+)
+def first_group_cleared(sound: Function) -> Function:
+    """zero_grad clears the gradients of the first group only."""
+
+    def zero_grad(self: Any, set_to_none: bool = True) -> Any:
+        others = [(p, p.grad) for group in self.param_groups[1:] for p in group["params"]]
+        kept = [(p, None if grad is None else grad.clone()) for p, grad in others]
+        sound(self, set_to_none)
+        for param, grad in kept:
+            param.grad = grad
+
+    return zero_grad
+
+
+@fault("optimizer hooks", "registration", message="hook")
+def step_hook_not_registered(sound: Function) -> Function:
+    """register_step_post_hook returns a handle, and the hook never runs."""
+
+    def register(self: Any, hook: Any) -> Any:
+        handle: Any = sound(self, hook)
+        handle.remove()
+        return handle
+
+    return register

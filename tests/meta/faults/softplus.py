@@ -51,3 +51,44 @@ def gradient_passes_at_the_threshold(sound: Function) -> Function:
         return [torch.where(inputs[0] == 1, grad_output, grads[0]), *grads[1:]]
 
     return altered(sound, alter)
+
+
+@fault(
+    "softplus",
+    "autograd",
+    "grad_input",
+    witness=lambda: derivatives(F.softplus, torch.full((2,), 0.9), 1.0, 1.0),
+)
+def backward_compares_the_output(sound: Function) -> Function:
+    """The backward pass holds the output against the threshold, not the input (#55587)."""
+
+    def function(x: torch.Tensor, beta: float = 1.0, threshold: float = 20.0) -> torch.Tensor:
+        def alter(grads: list[Any], grad_output: torch.Tensor, inputs: Any) -> list[Any]:
+            straight = sound(inputs[0], beta, threshold) * beta > threshold
+            return [torch.where(straight, grad_output, grads[0])]
+
+        return altered(lambda x: sound(x, beta, threshold), alter)(x)
+
+    return function
+
+
+@fault(
+    "softplus",
+    "precision",
+    "grad_input",
+    witness=lambda: derivatives(F.softplus, numbers(9).half()),
+    dtype="float16",
+)
+def slope_in_half_precision(sound: Function) -> Function:
+    """In float16 the slope e / (1 + e) is computed in float16, where e is soon infinite."""
+
+    def function(x: torch.Tensor, beta: float = 1.0, threshold: float = 20.0) -> torch.Tensor:
+        def alter(grads: list[Any], grad_output: torch.Tensor, inputs: Any) -> list[Any]:
+            e = (beta * inputs[0]).exp()
+            bent = beta * inputs[0] <= threshold
+            return [torch.where(bent, grad_output * e / (1 + e), grads[0])]
+
+        half = altered(lambda x: sound(x, beta, threshold), alter)
+        return half(x) if x.dtype == torch.float16 else sound(x, beta, threshold)
+
+    return function

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 import torch
@@ -65,6 +66,14 @@ def altered(sound: Function, alter: Callable[..., list[Any]]) -> Function:
     return function
 
 
+def in_transform(x: torch.Tensor) -> bool:
+    """Whether a tensor is wrapped by a transform of `torch.func`, and has no memory to show."""
+    try:
+        return x.untyped_storage() is None
+    except NotImplementedError:
+        return True
+
+
 class Misread(torch.autograd.Function):
     """Other numbers than the tensor's, with the gradient of the tensor's."""
 
@@ -83,6 +92,7 @@ def around(
     """A `step` that runs the sound one inside a context manager given the optimizer."""
 
     def spoil(sound: Function) -> Function:
+        @wraps(sound)  # which marks the step that is hooked already
         def step(self: Any, *args: Any, **kwargs: Any) -> Any:
             if not only(self):
                 return sound(self, *args, **kwargs)

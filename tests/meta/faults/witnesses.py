@@ -94,7 +94,7 @@ def trained(optimizer: torch.optim.Optimizer, steps: int = 2) -> Any:
     """The parameters, their gradients and all state, after a few steps."""
     params = [param for group in optimizer.param_groups for param in group["params"]]
     for t in range(steps):
-        for param in params:
-            param.grad = (numbers(*param.shape, dtype=param.dtype) - t).requires_grad_(False)
+        for i, param in enumerate(params):
+            param.grad = numbers(*param.shape, dtype=param.dtype) - t - i
         optimizer.step()
     return [(param, param.grad, optimizer.state[param]) for param in params]
