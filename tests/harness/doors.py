@@ -86,6 +86,8 @@ def gradients(
         output, grads = ask(function, inputs, grad_output, wanted)
         return output, dict(grads)
     leaves = {n: x.detach().requires_grad_(n in wanted) for n, x in inputs.items()}
+    given = {**inputs, "grad_output": grad_output} if target.path == "functional" else {}
+    before = {name: x.clone() for name, x in given.items()}
     if target.path in OF_MODULES:
         assert module is not None, f"the door {target.path!r} needs a module"
         output = called_as_module(target.path, module, leaves)
@@ -100,7 +102,15 @@ def gradients(
     for name in leaves.keys() - wanted:
         if leaves[name].grad is not None:
             raise Deviation(f"{name} on {target} got a gradient that nobody asked for")
+    for name, x in given.items():
+        if not torch.equal(x, before[name]) and not torch.equal(*map(numbered, (x, before[name]))):
+            raise Deviation(f"{name} on {target} was written to")
     return output, {name: leaves[name].grad for name in wanted}
+
+
+def numbered(x: torch.Tensor) -> torch.Tensor:
+    """With a number in place of NaN, which is not equal to itself."""
+    return x.nan_to_num(7.0, torch.inf, -torch.inf)
 
 
 def called_as_module(path: str, make: MakeModule, leaves: Tensors) -> torch.Tensor:
