@@ -73,7 +73,9 @@ class Gradients:
 
 
 @st.composite
-def gradients(draw: st.DrawFn, families: st.SearchStrategy[str]) -> Gradients:
+def gradients(
+    draw: st.DrawFn, families: st.SearchStrategy[str], special: float = 1 / 8
+) -> Gradients:
     family = draw(families)
     count = draw(st.sampled_from((2, 1, 3, 0)))
     container = draw(st.sampled_from(tuple(CONTAINERS)))
@@ -84,7 +86,7 @@ def gradients(draw: st.DrawFn, families: st.SearchStrategy[str]) -> Gradients:
     for i in range(count):
         missing = die[i] % 16 == 15
         shape = (0,) if die[i] % 16 == 14 else draw(shapes(max_dims=5, max_elements=257))
-        drawn.append(None if missing else draw(arrays(shape, family, draw(layouts))))
+        drawn.append(None if missing else draw(arrays(shape, family, draw(layouts), special)))
     dtypes = tuple(other if die[i] >= 128 else None for i in range(count))
     return Gradients(tuple(drawn), dtypes, container)
 

@@ -12,7 +12,7 @@ from tests.harness.border import to_numpy
 from tests.harness.doors import SideDoor, gradients, side_doors, through
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Targets
-from tests.harness.verdict import check
+from tests.harness.verdict import check, deviates
 from tests.layers.dropout_cases import LAYERS, DropoutCase, begin, channels_of, dropout_cases
 
 
@@ -52,6 +52,18 @@ def test_dropout_and_its_gradient_equal_the_reference_given_the_mask(
                 )
             check(case.name, "output", target, y, output)
             check(case.name, "grad_input", target, grads["input"], grad_input)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("p", [0.0, 1.0])
+def test_where_nothing_is_left_to_chance(targets: Targets, name: str, p: float) -> None:
+    function, layer, (dims, _) = LAYERS[name]
+    for _, paths in targets.by_dtype("functional"):
+        for target in paths:
+            x = torch.ones((2,) * dims, dtype=target.torch_dtype, device=target.device)
+            for call in (lambda x: function(x, p), layer(p)):
+                if not torch.equal(call(x), (1 - p) * x):
+                    deviates(name, "output", target, f"with p = {p} is {call(x)}")
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -9,7 +9,12 @@ FILES = {
     "batch_norm module": ["tests/layers/test_batch_norm_history.py"],
     "dropout": ["tests/layers/test_dropout.py", "tests/layers/test_dropout_masks.py"],
     "dropout2d": ["tests/layers/test_dropout.py"],
-    "adamw": ["tests/optimizers/test_adam.py", "-k", "adamw"],
+    "adam": ["tests/optimizers/test_adam.py", "tests/optimizers/test_complex.py"],
+    "adamw": [f"tests/optimizers/test_{file}.py" for file in ("adam", "long_runs")],
+    "batch_norm": [
+        *("tests/layers/test_batch_norm.py", "tests/second_order/test_batch_norm.py"),
+        "tests/layers/test_batch_norm_refusals.py",
+    ],
 }
 SGD = ["tests/optimizers/test_sgd.py"]
 FILES |= dict.fromkeys(("sgd saved", "optimizer zero_grad", "optimizer hooks"), SGD)
@@ -24,8 +29,17 @@ SETTERS = {
 }
 for file, parts in SETTERS.items():
     FILES |= {part: [f"tests/initialization/test_{file}.py"] for part in parts}
-GRAPH = ("graph", "graph retain_grad", "graph detach", "graph in place", "graph hook")
-FILES |= {part: ["tests/autograd/test_graph.py"] for part in GRAPH}
+GRAPH = {
+    "graph": "graph",
+    "graph retain_grad": "graph",
+    "graph detach": "graph",
+    "graph in place": "changes_in_place",
+    "graph hook": "hooks",
+}
+FILES |= {
+    part: ["tests/autograd/test_graph.py", f"tests/autograd/test_{file}.py"]
+    for part, file in GRAPH.items()
+}
 MODULES = {
     "hooks": ("hook", "remove hook"),
     "whole_trees": ("zero_grad", "train", "apply"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
+from hypothesis.errors import UnsatisfiedAssumption
 
 from tests.harness.profiles import EXAMPLES
 from tests.meta.faults.catalogue import FAULTS
@@ -64,6 +65,8 @@ def counted(test: Callable[..., Any]) -> Callable[..., Any]:
         examples, start = examples + 1, start or time.monotonic()
         try:
             return test(*args, **kwargs)
+        except UnsatisfiedAssumption:
+            raise
         except Exception:
             if not FOUND:
                 FOUND.append(f"found in example {examples}, after {time.monotonic() - start:.1f} s")

@@ -1,0 +1,49 @@
+"""Hooks of tensors: they hear the gradient on its way, and may answer with another."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.autograd.exact import every, whole
+from tests.harness.strategies.arrays import DrawnArray
+from tests.harness.targets import Targets
+from tests.harness.verdict import deviates
+
+answers = st.sampled_from((None, 2.0, -1.0, 0.0))
+
+
+@given(
+    array=whole,
+    answers=st.lists(answers, max_size=3),
+    removed=st.integers(0, 3),
+    leaf=st.booleans(),
+)
+def test_each_hook_hears_what_the_one_before_it_answered(
+    targets: Targets, array: DrawnArray, answers: list[float | None], removed: int, leaf: bool
+) -> None:
+    for target in every(targets):
+        x = array.tensor(target, requires_grad=True)
+        y = 2 * x
+        heard: list[torch.Tensor] = []
+
+        def hook(grad: torch.Tensor, answer: float | None, heard: list[torch.Tensor]) -> object:
+            heard.append(grad)
+            return None if answer is None else answer * grad
+
+        handles = [
+            (x if leaf else y).register_hook(lambda g, a=a, heard=heard: hook(g, a, heard))
+            for a in answers
+        ]
+        for handle in handles[removed:]:
+            handle.remove()
+        (y * y).backward(torch.ones_like(y))
+        expected = [(8 if leaf else 4) * x.detach()]  # of y * y with respect to x, or to y
+        for answer in answers[:removed]:
+            expected.append(expected[-1] if answer is None else answer * expected[-1])
+        if [g.tolist() for g in heard] != [g.tolist() for g in expected[:-1]]:
+            deviates("graph", "hook", target, f"hears {heard}, expected {expected[:-1]}")
+        assert x.grad is not None
+        if not torch.equal(x.grad, expected[-1] * (1 if leaf else 2)):
+            deviates("graph", "gradient", target, f"is {x.grad} after hooks, expected {expected}")
