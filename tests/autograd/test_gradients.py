@@ -15,6 +15,7 @@ from tests.harness.border import to_numpy
 from tests.harness.formats import FORMATS
 from tests.harness.strategies.arrays import DrawnArray
 from tests.harness.targets import Target, Targets
+from tests.harness.verdict import deviates
 
 
 @holds("G1", "backward() fills .grad of every leaf that took part; any other keeps None")
@@ -114,6 +115,21 @@ def test_only_retained_intermediates_have_a_gradient(
     assert y.grad == 1
     assert x.grad == 2
     claim.shows(f"x = 3, y = 2x: y.grad = {y.grad} when retained, x.grad = {x.grad}")
+
+
+@given(array=whole)
+def test_leaves_do_not_share_the_memory_of_their_gradients(
+    targets: Targets, array: DrawnArray
+) -> None:
+    for target in every(targets):
+        a, b = (array.tensor(target, requires_grad=True) for _ in "ab")
+        v = array.tensor(target)
+        (a + b).backward(v)
+        assert a.grad is not None
+        assert b.grad is not None
+        a.grad.fill_(99.0)
+        if not torch.equal(b.grad, array.tensor(target)):
+            deviates("graph", "gradient", target, f"is {b.grad}, written to through that of a + b")
 
 
 @given(x=square, w=square, seeds=st.tuples(square, square))

@@ -18,7 +18,7 @@ from tests.harness.verdict import deviates
 FOREACH = {"for-loop": False, "foreach": True, "default": None}
 """The paths, and the flag that chooses each."""
 
-DTYPES = (None, None, None, None, *FORMATS)
+DTYPES = (None, None, *FORMATS)
 CONTAINERS: dict[str, Callable[[list[torch.Tensor]], Any]] = {
     "list": list,
     "tuple": tuple,
@@ -77,7 +77,7 @@ def gradients(
     draw: st.DrawFn, families: st.SearchStrategy[str], special: float = 1 / 8
 ) -> Gradients:
     family = draw(families)
-    count = draw(st.sampled_from((2, 1, 3, 0)))
+    count = draw(st.sampled_from((2, 1, 3, 2, 3, 0)))
     container = draw(st.sampled_from(tuple(CONTAINERS)))
     if container == "tensor" or (container == "generator" and count == 0):
         count = 1  # torch warns of a generator of nothing

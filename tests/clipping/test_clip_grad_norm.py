@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.utils import clip_grad_norm_, clip_grads_with_norm_, get_total_norm
 
@@ -49,6 +49,7 @@ def clip_cases(draw: st.DrawFn) -> ClipCase:
     )
 
 
+@settings(max_examples=2 * settings().max_examples)  # options, dtypes and containers meet
 @given(case=clip_cases())
 def test_gradients_are_scaled_by_max_norm_over_their_norm(targets: Targets, case: ClipCase) -> None:
     for dtype, paths in targets.by_dtype(*FOREACH):

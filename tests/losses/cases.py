@@ -62,10 +62,12 @@ class LabelCase:
 @st.composite
 def score_shapes(draw: st.DrawFn) -> tuple[int, ...]:
     """(N, C, *positions), or (C,) for a row without a batch; mostly (N, C)."""
-    dims = draw(st.sampled_from((2, 2, 1, 3, 4, 5)))
+    dims = draw(st.sampled_from((2, 2, 2, 1, 3, 4, 5)))
     rows: tuple[int, ...] = ()
     for _ in range(dims - 1):
         rows += (draw(sides(at_most=ROWS // max(1, math.prod(rows)))),)
+    if dims == 2 and draw(st.integers(0, 3)) == 3:
+        rows = (draw(st.sampled_from((65, 128, 129, ROWS))),)  # more than a block
     classes = draw(sides(at_least=1, at_most=2048 // max(1, math.prod(rows))))
     return (*rows[:1], classes, *rows[1:])
 

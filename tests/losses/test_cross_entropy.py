@@ -94,6 +94,7 @@ class Kernels:
         return kernel.stored(log_softmax_backward(*given))
 
 
+@settings(max_examples=2 * settings().max_examples)  # it has the most options
 @given(case=cross_entropy_cases(), door=side_doors)
 def test_cross_entropy_and_its_gradients_equal_the_reference(
     targets: Targets, case: CrossEntropyCase, door: SideDoor

@@ -8,7 +8,7 @@ FILES = {
     "threshold": ["tests/layers/test_relu.py"],
     "batch_norm module": ["tests/layers/test_batch_norm_history.py"],
     "dropout": ["tests/layers/test_dropout.py", "tests/layers/test_dropout_masks.py"],
-    "dropout2d": ["tests/layers/test_dropout.py"],
+    "dropout2d": ["tests/layers/test_dropout.py", "tests/layers/test_dropout_masks.py"],
     "adam": ["tests/optimizers/test_adam.py", "tests/optimizers/test_complex.py"],
     "adamw": [f"tests/optimizers/test_{file}.py" for file in ("adam", "long_runs")],
     "batch_norm": [
@@ -30,7 +30,7 @@ SETTERS = {
 for file, parts in SETTERS.items():
     FILES |= {part: [f"tests/initialization/test_{file}.py"] for part in parts}
 GRAPH = {
-    "graph": "graph",
+    "graph": "gradients",
     "graph retain_grad": "graph",
     "graph detach": "graph",
     "graph in place": "changes_in_place",
