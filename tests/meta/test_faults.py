@@ -51,9 +51,9 @@ def test_a_fault_changes_what_its_witness_sees_and_the_control_does_not(name: st
 
 
 def test_there_are_many_of_every_kind_and_some_of_every_place() -> None:
-    assert len(FAULTS) >= 100
+    assert len(FAULTS) >= 150
     kinds = Counter(fault.kind for fault in FAULTS.values())
-    assert min(kinds[kind] for kind in KINDS) >= 5, kinds
+    assert min(kinds[kind] for kind in KINDS) >= 10, kinds
     assert {fault.component for fault in FAULTS.values()} == set(PLACES)
 
 
@@ -137,6 +137,8 @@ def test_a_fault_is_found(
         sizes = elements(run.output)
         assert sizes, run.output
         assert max(sizes) <= expected.elements, run.output
+    if expected.kind == "state":  # which the calls of one example do not always show
+        return
     written = list(scripts.glob("*.py"))
     assert bool(written) == bool(re.search("^  script  python ", run.output, re.MULTILINE)), again
     assert written or not expected.required, run.output
