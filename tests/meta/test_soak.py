@@ -102,7 +102,7 @@ def test_the_page_has_every_setting_and_every_row() -> None:
         "| linear: output | float32 | 50 | 40 |  |  |  |  | 10 |  |  |  |  | 0.500 | 2.0 |  |"
         in text
     )
-    assert "at commit abc1234, with torch 2.15.0, python 3, " in text
+    assert "at commit abc1234, with\ntorch 2.15.0, python 3, " in text
     assert f"- {WOLF['test']} --hypothesis-seed 7" in text
 
 

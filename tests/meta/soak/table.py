@@ -22,9 +22,12 @@ Written by
 {command}
 ```
 
-on {date}, at commit {commits}, with {versions}. All properties ran again and again in the profile
-`default`, each round with a fresh seed: first on one thread, then with one thing changed at a time.
-An alarm is a comparison beyond its bound that `tests/deviations/ledger.toml` does not know.
+on {date}, at commit {commits}, with
+{versions}.
+
+All properties ran again and again, in the profile `soak`, each round with a fresh seed: first on
+one thread, then with one thing changed at a time. An alarm is a comparison beyond its bound that
+`tests/deviations/ledger.toml` does not know.
 
 ## Settings
 
