@@ -60,7 +60,8 @@ SWITCHES: dict[str, Switch] = {
     "threads": Switch(torch.get_num_threads, torch.set_num_threads, tuple(range(1, 257))),
     "deterministic_algorithms": Switch(
         torch.are_deterministic_algorithms_enabled,
-        torch.use_deterministic_algorithms,
+        # Where use_deterministic_algorithms would first import the whole of torch.compile.
+        lambda on: torch.set_deterministic_debug_mode("error" if on else "default"),
         (True, False),
     ),
     # Of this thread's arithmetic, Python's own included: so Python can ask.

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference.linear import linear, linear_backward
-from tests.harness.doors import SideDoor, gradients, side_doors, through
+from tests.harness.doors import Gradients, SideDoor, gradients, side_doors, through
 from tests.harness.rounded import Rounded
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays
@@ -62,35 +62,44 @@ NAMES = ("input", "weight", "bias")
 def test_linear_and_its_gradients_equal_the_reference(
     targets: Targets, case: LinearCase, door: SideDoor
 ) -> None:
-    out_features, in_features = case.weight.shape
     for dtype, paths in through(targets, door):
-        # A matrix is one kernel; other inputs may be a product, stored, and a bias added to it.
-        # Processors that multiply bfloat16 matrices (AVX512_BF16, AMX) flush subnormal numbers.
-        batched = any(target.path == "vmap" for target in paths)
-        one_kernel = len(case.input.shape) == 2 and not batched
-        kind = Rounding.kernel if one_kernel else Rounding.op_by_op
-        rounding = kind(dtype, flushes=dtype == "bfloat16")
-        # Devices that multiply matrices alike share an evaluation.
-        roundings = {device: rounding.on(device) for device in targets.devices}
-        expected = {r: reference(case, dtype, r) for r in set(roundings.values())}
-        for target in paths:
-            want = expected[roundings[target.device]]
-            drawn = {"input": case.input, "weight": case.weight, "bias": case.bias}
-            inputs = {name: array.tensor(target) for name, array in drawn.items() if array}
-            back = case.grad_output.tensor(target)
-            if case.vector:
-                inputs["weight"], back = inputs["weight"][0], back[..., 0]
-            y, grads = gradients(
-                target,
-                F.linear,
-                inputs,
-                back,
-                lambda: torch.nn.Linear(in_features, out_features, case.bias is not None),
-                case.frozen,
-            )
-            check("linear", "output", target, y, want["output"])
-            for name, grad in grads.items():
-                check("linear", f"grad_{name}", target, grad, want[name])
+        verify(case, dtype, paths)
+
+
+def verify(case: LinearCase, dtype: str, targets: list[Target]) -> None:
+    # A matrix is one kernel; other inputs may be a product, stored, and a bias added to it.
+    # Processors that multiply bfloat16 matrices (AVX512_BF16, AMX) flush subnormal numbers.
+    batched = any(target.path == "vmap" for target in targets)
+    one_kernel = len(case.input.shape) == 2 and not batched
+    kind = Rounding.kernel if one_kernel else Rounding.op_by_op
+    rounding = kind(dtype, flushes=dtype == "bfloat16")
+    # Devices that multiply matrices alike share an evaluation.
+    roundings = {target.device: rounding.on(target.device) for target in targets}
+    expected = {r: reference(case, dtype, r) for r in set(roundings.values())}
+    for target in targets:
+        want = expected[roundings[target.device]]
+        y, grads = called(case, target)
+        check("linear", "output", target, y, want["output"])
+        for name, grad in grads.items():
+            check("linear", f"grad_{name}", target, grad, want[name])
+
+
+def called(case: LinearCase, target: Target) -> tuple[torch.Tensor, Gradients]:
+    """The output and the gradients that torch gives."""
+    out_features, in_features = case.weight.shape
+    drawn = {"input": case.input, "weight": case.weight, "bias": case.bias}
+    inputs = {name: array.tensor(target) for name, array in drawn.items() if array}
+    back = case.grad_output.tensor(target)
+    if case.vector:
+        inputs["weight"], back = inputs["weight"][0], back[..., 0]
+    return gradients(
+        target,
+        F.linear,
+        inputs,
+        back,
+        lambda: torch.nn.Linear(in_features, out_features, case.bias is not None),
+        case.frozen,
+    )
 
 
 def reference(case: LinearCase, dtype: str, rounding: Rounding) -> dict[str, Rounded]:
