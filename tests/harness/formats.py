@@ -92,6 +92,14 @@ FLOAT16 = Format("float16", precision=11, min_exponent=-14, max_exponent=15)
 FORMATS = {f.name: f for f in (FLOAT64, FLOAT32, BFLOAT16, FLOAT16)}
 
 
+SMALLEST, ONE = 5e-324, 1.0
+
+
+def flushes_here() -> bool:
+    """Whether the arithmetic of this thread, Python's own included, flushes subnormal numbers."""
+    return SMALLEST * ONE == 0
+
+
 def last_bit(x: np.ndarray) -> float:
     """The exponent e of the largest 2^e of which every finite element of x is a multiple.
 

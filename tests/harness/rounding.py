@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tests.harness import propagation  # noqa: F401  (its rules make Rounded arrays compute)
-from tests.harness.formats import FLOAT32, FORMATS, Format, last_bit
+from tests.harness.formats import FLOAT32, FORMATS, Format, flushes_here, last_bit
 from tests.harness.products import Products, products_on
 from tests.harness.rounded import RULES, Array, Rounded
 
@@ -39,7 +39,7 @@ class Rounding:
         storage = arithmetic(dtype)
         if storage.precision >= FLOAT32.precision:
             return cls(storage, storage, storage)
-        compute = replace(FLOAT32, flushes=flushes)
+        compute = replace(FLOAT32, flushes=flushes or flushes_here())
         return cls(compute, storage, compute, stores)
 
     @classmethod
@@ -148,6 +148,8 @@ def with_products(rounding: Rounding, products: Products) -> Rounding:
 def arithmetic(dtype: str) -> Format:
     """float64 is as coarse in NumPy as in torch: there either may be off by a rounding."""
     fmt = FORMATS[dtype]
+    if fmt.precision >= FLOAT32.precision and flushes_here():  # for a whole run, or not at all
+        fmt = replace(fmt, flushes=True)
     return replace(fmt, times=2.0) if fmt.precision == 53 else fmt
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import torch
 
-SMALLEST, ONE = 5e-324, 1.0
+from tests.harness.formats import flushes_here
 
 
 def read_only(setting: Any) -> None:
@@ -64,10 +64,7 @@ SWITCHES: dict[str, Switch] = {
         lambda on: torch.set_deterministic_debug_mode("error" if on else "default"),
         (True, False),
     ),
-    # Of this thread's arithmetic, Python's own included: so Python can ask.
-    "flush_denormal": Switch(
-        lambda: SMALLEST * ONE == 0.0, torch.set_flush_denormal, (True, False)
-    ),
+    "flush_denormal": Switch(flushes_here, torch.set_flush_denormal, (True, False)),
     "grad_enabled": Switch(torch.is_grad_enabled),
     "inference_mode": Switch(torch.is_inference_mode_enabled),
     "anomaly_detection": Switch(torch.is_anomaly_enabled),

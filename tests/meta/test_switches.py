@@ -93,6 +93,13 @@ def test_a_test_that_leaves_a_switch_changed_fails(runs: Runs) -> None:
     assert "2 passed, 2 errors" in run.output
 
 
+def test_with_subnormal_numbers_flushed_the_bounds_admit_that_and_no_more(runs: Runs) -> None:
+    files = ("tests/layers/test_linear.py", "tests/losses/test_mse_loss.py")
+    asked = ("--switch", "flush_denormal=on", "--hypothesis-profile", "quick")
+    run = runs(*files, "-k", "equal_the_reference", *asked)
+    assert run.exit_code == pytest.ExitCode.OK, run.output
+
+
 def test_an_unknown_switch_is_refused_in_one_line(runs: Runs) -> None:
     run = runs("tests/meta/careless.py", "--switch", "gremlins=on")
     assert run.exit_code == pytest.ExitCode.USAGE_ERROR
