@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.harness import switches
+from tests.harness import switches, without_data
 from tests.harness.deviations import LedgerError, ledger
 from tests.harness.devices import compared_across_devices, missing_device
 from tests.harness.formats import FORMATS
@@ -50,6 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse at once what cannot be done; never drop it in silence."""
     devices = tuple(dict.fromkeys(config.getoption("--device") or ["cpu"]))
+    devices = without_data.prepared(config, devices)
     dtypes = tuple(dict.fromkeys(config.getoption("--dtype") or FORMATS))
     for dtype in dtypes:
         if dtype not in FORMATS:
@@ -93,6 +94,8 @@ BEFORE = pytest.StashKey[dict[str, Any]]()  # how the switches stood
 
 
 def left_out(devices: tuple[str, ...], dtypes: tuple[str, ...]) -> Iterator[str]:
+    if "meta" in devices:
+        yield without_data.NOTE
     if not any(torch.device(device).type == "cuda" for device in devices):
         here = torch.cuda.is_available()
         yield "CUDA (ask for it with --device cuda)" if here else "CUDA (there is none here)"
@@ -155,6 +158,8 @@ def pytest_runtest_logreport(report: Any) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "meta" in config.stash[TARGETS].devices:
+        without_data.wrap(items)
     if len(config.stash[TARGETS].devices) > 1:
         for item in items:
             handle = getattr(getattr(item, "obj", None), "hypothesis", None)

