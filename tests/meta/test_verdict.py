@@ -3,6 +3,7 @@
 import marshal
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -217,6 +218,17 @@ def test_without_amx_nothing_is_tried(unrestricted: pytest.MonkeyPatch) -> None:
     unrestricted.setattr(preflight, "cpu_flags", lambda: ["fpu", "avx512f"])
     assert preflight.restrict_crashing_kernels() is None
     assert "ONEDNN_MAX_CPU_ISA" not in os.environ
+
+
+def test_flags_are_known_where_linux_tells_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda self: f"flags : {self.name} amx_tile")
+    assert preflight.cpu_flags() == ["flags", ":", "cpuinfo", "amx_tile"]
+
+    def missing(self: Path) -> str:
+        raise FileNotFoundError(self)
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    assert preflight.cpu_flags() == []
 
 
 def test_a_restriction_of_the_user_stands(unrestricted: pytest.MonkeyPatch) -> None:
