@@ -211,3 +211,69 @@ def test_a_number_has_the_bound_of_an_array_of_one(formula: str) -> None:
         )
         number, array = (F32.stored(FORMULAS[formula](a, b)) for a, b in zip(x, y, strict=True))
         assert (number.value, number.bound) == (array.value[0], array.bound[0])
+
+
+# Powers, and what only moves numbers
+
+
+@pytest.mark.parametrize("exponent", [1, 2, 3, 0.5, 3.5, 1 / 3.5, -1.0, -2.5])
+@given(number=st.floats(0.125, 8))
+def test_a_power_admits_the_rounded_one_and_none_that_is_far_from_it(
+    exponent: float, number: float
+) -> None:
+    x = FLOAT32.round(np.array([number]))
+    power = F32.stored(F32.array(x) ** exponent)
+    (nearest,) = FLOAT32.round(x**exponent)
+    assert admits(power, nearest)
+    assert not admits(power, nearest * (1 + 2.0**-18))
+
+
+def test_a_power_of_zero_is_settled() -> None:
+    assert admits(F32.stored(F32.array([0.0]) ** 2.5), 0.0)
+    assert admits(F32.stored(F32.array([0.0]) ** -2.5), INF)
+    assert not admits(F32.stored(F32.array([0.0]) ** -2.5), 1.0)
+
+
+def test_a_whole_power_takes_the_format_of_its_exponent() -> None:
+    """As beta ** step does, where the step is a tensor of float32."""
+    wide, step = Rounding.native("float64").array(np.array(0.1)), F32.array(np.array(3.0))
+    assert F32.stored(wide**step).bound > 3e-11 > F32.stored(wide**step).bound / 1000
+
+
+def test_what_only_moves_numbers_keeps_their_bounds() -> None:
+    x: Any = Rounded(F32, np.array([[3.0, -0.75]]), np.array([[2.0**-10, 2.0**-12]]))
+    assert np.shape(x) == (1, 2)
+    moves: list[tuple[Any, list[list[float]], list[list[float]]]] = [
+        (np.moveaxis(x, 0, 1), [[3.0], [-0.75]], [[2.0**-10], [2.0**-12]]),
+        (np.broadcast_to(x, (2, 2)), 2 * [[3.0, -0.75]], 2 * [[2.0**-10, 2.0**-12]]),
+        (np.abs(x), [[3.0, 0.75]], [[2.0**-10, 2.0**-12]]),
+        (np.ones_like(x), [[1.0, 1.0]], [[0.0, 0.0]]),
+        (np.zeros_like(x), [[0.0, 0.0]], [[0.0, 0.0]]),
+    ]
+    for moved, value, bound in moves:
+        assert (moved.value.tolist(), moved.bound.tolist()) == (value, bound)
+
+
+def test_what_is_stacked_widens_to_a_format_that_holds_all() -> None:
+    half, brain = (Rounding.kernel(dtype) for dtype in ("float16", "bfloat16"))
+    exact: Any = np.stack([half.array(np.array(1.0)), half.array(np.array(2.0))])
+    assert exact.rounding is half
+    assert (exact.value.tolist(), exact.bound.tolist()) == ([1, 2], [0, 0])
+    off: Any = Rounded(brain, np.array(2.0), np.array(0.5))
+    mixed: Any = np.stack([half.array(np.array(1.0)), off])
+    assert mixed.rounding.storage == FLOAT32
+    assert mixed.bound.tolist() == [0, 0.5 + 2.0**-7]  # half an ulp of 2.5 where it was stored
+
+
+def test_a_kernel_that_flushes_may_take_subnormal_numbers_for_zero() -> None:
+    flushing = Rounding.kernel("bfloat16", flushes=True)
+    tiny = flushing.compute.tiny
+    for number in (tiny / 2, -tiny / 2):
+        assert admits(flushing.array([number]) * 1.0, number, 0.0)
+    assert not admits(flushing.array([4 * tiny]) * 1.0, 0.0)
+
+
+@pytest.mark.parametrize("call", [np.tanh, np.add.reduce, np.cumsum])
+def test_a_function_without_a_rule_is_refused(call: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError, match=r"^no rounding rule for np\.\w+"):
+        call(F32.array([1.0]))

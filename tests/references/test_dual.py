@@ -52,9 +52,16 @@ def test_no_rule_is_left_out():
     assert set(RULES) == {*RULES_OF_ONE, *RULES_OF_TWO, *chosen}
 
 
-def test_a_function_without_a_rule_is_refused():
-    with pytest.raises(TypeError, match=r"^no rule for duals in np\.tanh"):
-        np.tanh(Dual(np.ones(2), np.ones(2)))
+@pytest.mark.parametrize("function", [np.tanh, np.add.reduce, np.cumsum])
+def test_a_function_without_a_rule_is_refused(function):
+    with pytest.raises(TypeError, match=r"^no rule for duals in np\.\w+"):
+        function(Dual(np.ones(2), np.ones(2)))
+
+
+def test_what_is_stretched_moves_alike():
+    """A bias that moves, added to rows that do not."""
+    moved = Dual(np.zeros((2, 3))) + Dual(np.ones(3), np.array([1.0, 2.0, 3.0]))
+    assert moved.tangent.tolist() == 2 * [[1, 2, 3]]
 
 
 @pytest.mark.parametrize("batch", [(), (4,), (2, 3), (0,)])
