@@ -11,8 +11,8 @@ from hypothesis.vendor.pretty import RepresentationPrinter
 
 from tests.harness.formats import FORMATS
 from tests.harness.reproducer.pause import literal
-from tests.harness.strategies.layouts import LAYOUTS, layouts_of
-from tests.harness.strategies.values import Values, values
+from tests.harness.strategies.layouts import LAYOUTS, layouts_for
+from tests.harness.strategies.values import Values, block, block_of, values_of
 from tests.harness.targets import Target
 
 
@@ -66,18 +66,18 @@ def tensor_of(array: DrawnArray, dtype: str) -> torch.Tensor:
     return torch.from_numpy(array.numbers(dtype).copy()).to(getattr(torch, dtype))
 
 
-@st.composite
 def arrays(
-    draw: st.DrawFn,
-    shape: tuple[int, ...],
-    family: str,
-    layout: str | None = None,
-    special: float = 1 / 8,
-) -> DrawnArray:
+    shape: tuple[int, ...], family: str, layout: str | None = None, special: float = 1 / 8
+) -> st.SearchStrategy[DrawnArray]:
     """An array of a shape, its numbers from a family, in a drawn layout unless one is given.
 
     A share `special` of the arrays has special values: zeros, infinities, NaN. In a sum they say
     little about anything else, so they are rare where sums are.
     """
-    numbers = draw(values(math.prod(shape), family, special))
-    return DrawnArray(shape, numbers, layout or draw(layouts_of(len(shape))))
+    size, layouts = math.prod(shape), (layout,) if layout else layouts_for(len(shape))
+
+    def array(drawn: bytes) -> DrawnArray:
+        values = values_of(drawn[1:], size, family, special)
+        return DrawnArray(shape, values, layouts[drawn[0] % len(layouts)])
+
+    return block(1 + block_of(size, special)).map(array)

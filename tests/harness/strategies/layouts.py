@@ -73,7 +73,7 @@ LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 @cache
-def layouts_of(dims: int) -> st.SearchStrategy[str]:
+def layouts_for(dims: int) -> tuple[str, ...]:
     """Contiguous, and those that differ from it in so many dimensions; most, those of images."""
     possible = {
         "transposed": dims >= 2,
@@ -83,4 +83,9 @@ def layouts_of(dims: int) -> st.SearchStrategy[str]:
         "channels_last_3d": dims == 5,
     }
     names = [name for name in LAYOUTS if possible.get(name, True)]
-    return st.sampled_from(names + 2 * [name for name in names if "channels" in name])
+    return (*names, *2 * [name for name in names if "channels" in name])
+
+
+@cache
+def layouts_of(dims: int) -> st.SearchStrategy[str]:
+    return st.sampled_from(layouts_for(dims))

@@ -1,6 +1,7 @@
 """Shapes: small ones that people can read, and those where kernels change their ways."""
 
 import math
+from functools import cache
 
 from hypothesis import strategies as st
 
@@ -12,11 +13,13 @@ SIDES = (*4 * SMALL, 0, *BOUNDARIES)
 """In one draw: small, which shrinks best, in three of five; empty in one of forty."""
 
 
+@cache  # a strategy that is drawn from again is not validated again
 def sides(at_most: int = 1025, at_least: int = 0) -> st.SearchStrategy[int]:
     """One side of an array."""
     return st.sampled_from([side for side in SIDES if at_least <= side <= at_most] or [at_most])
 
 
+@cache
 @st.composite
 def shapes(
     draw: st.DrawFn, min_dims: int = 0, max_dims: int = 4, max_elements: int = 4096

@@ -7,7 +7,7 @@ the digits that the dtype has.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from hypothesis import strategies as st
@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from tests.harness.formats import Format
 
 WORDS_DRAWN = 16  # the others follow from these; from a zero, zeros, so that they shrink alike
+
+DICE = 8  # bytes that decide whether there are special values, how many, which and where
 
 Family = Callable[[np.ndarray, Format], np.ndarray]
 
@@ -120,22 +122,36 @@ families = st.sampled_from(
 """Mostly tame, simple first. Where extreme numbers meet in a sum, it may overflow, and then
 anything goes: they are for the operations that sum nothing, and rare."""
 
-positions = st.just(-1) | st.integers(0, 63)
-"""Half of them the last, which no full vector register holds."""
 
-specials = st.lists(
-    st.tuples(positions, st.sampled_from(tuple(SPECIALS))), min_size=1, max_size=3
-).map(tuple)
-"""One to three special values, and where."""
+@cache
+def block(length: int) -> st.SearchStrategy[bytes]:
+    """So many bytes in one draw; draws are what a case costs."""
+    return st.binary(min_size=length, max_size=length)
 
 
-@st.composite
-def values(draw: st.DrawFn, size: int, family: str, special: float) -> Values:
-    """`size` numbers of a family; a share `special` of the arrays has special ones among them.
+def block_of(size: int, special: float) -> int:
+    """The bytes that the numbers of an array take: `DICE`, and eight for each word drawn."""
+    return DICE * (special > 0) + 8 * min(size, WORDS_DRAWN)
 
-    When Hypothesis tries a smaller size, it keeps the first words.
+
+def values_of(drawn: bytes, size: int, family: str, special: float) -> Values:
+    """What numbers the bytes stand for. Of fewer numbers, they are the first."""
+    dice, words = (drawn[:DICE], drawn[DICE:]) if special > 0 else (b"", drawn)
+    return Values(size, family, words, specials_of(dice, special))
+
+
+def specials_of(dice: bytes, special: float) -> tuple[tuple[int, str], ...]:
+    """In a share `special` of the arrays one to three special values, and where.
+
+    Half of them are the last number, which no full vector register holds.
     """
-    length = 8 * min(size, WORDS_DRAWN)
-    words = draw(st.binary(min_size=length, max_size=length))
-    among = special > 0 and draw(st.integers(0, 15)) >= 16 * (1 - special)
-    return Values(size, family, words, draw(specials) if among else ())
+    if not dice or dice[0] < 256 * (1 - special):
+        return ()
+    among = list(zip(dice[2::2], dice[3::2], strict=True))[: 1 + dice[1] % 3]
+    kinds = tuple(SPECIALS)
+    return tuple((-1 if at < 128 else at % 64, kinds[kind % len(kinds)]) for at, kind in among)
+
+
+def values(size: int, family: str, special: float) -> st.SearchStrategy[Values]:
+    """`size` numbers of a family; a share `special` of the arrays has special ones among them."""
+    return block(block_of(size, special)).map(lambda drawn: values_of(drawn, size, family, special))
