@@ -166,7 +166,7 @@ def test_such_an_entry_ends_a_run_before_it_starts(
 ) -> None:
     path = written(because='"so"')
     monkeypatch.setattr(plugin, "ledger", lambda: load(path))
-    config: Any = SimpleNamespace(getoption=lambda name: None)
+    config: Any = SimpleNamespace(getoption=lambda name: None, add_cleanup=lambda undo: None)
     with pytest.raises(pytest.UsageError, match=r"^ledger\.toml: \[an-entry\] unknown: because$"):
         plugin.pytest_configure(config)
 
