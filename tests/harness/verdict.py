@@ -18,11 +18,15 @@ class Deviation(AssertionError):
     """torch computed something that no faithful implementation computes."""
 
     def __init__(
-        self, text: str, actual: torch.Tensor | None = None, comparison: Comparison | None = None
+        self,
+        text: str,
+        actual: torch.Tensor | None = None,
+        comparison: Comparison | None = None,
+        wanted: Any = None,
     ) -> None:
         super().__init__(text)
         self.actual, self.comparison = actual, comparison
-        self.script: Any = None  # of the torch calls that lead to it, once that is written
+        self.wanted = wanted  # dtype, shape and device, where those are wrong
 
 
 def check(
@@ -42,7 +46,7 @@ def check(
         is_, must = (
             (str(dtype), tuple(shape), device) for dtype, shape, device in (described, wanted)
         )
-        raise Deviation(f"{where} is {is_}, expected {must}")
+        raise Deviation(f"{where} is {is_}, expected {must}", actual, wanted=must)
 
     key = (component, output, target.dtype, target.path)
     if target.device == "meta":

@@ -59,23 +59,24 @@ def is_heard(name: str) -> bool:
     return name in HEARD or not (name in UNHEARD or name.startswith(UNHEARD_BEGINNINGS))
 
 
-def classes() -> Iterator[type]:
-    yield torch.Tensor
-    yield torch.amp.GradScaler
+def classes() -> list[type]:
+    """Of modules, of optimizers, and what these are made of."""
+    found = [torch.Tensor, torch.amp.GradScaler]
     for namespace, base in ((torch.nn, torch.nn.Module), (torch.optim, torch.optim.Optimizer)):
-        for found in vars(namespace).values():
-            if isinstance(found, type) and issubclass(found, base):
-                yield found
+        for cls in vars(namespace).values():
+            if isinstance(cls, type) and issubclass(cls, base):
+                found += [part for part in cls.__mro__ if part.__module__.startswith("torch")]
+    return list(dict.fromkeys(found))
 
 
 def replace_methods(patch: pytest.MonkeyPatch, recorder: Recorder, cls: type) -> None:
+    special = () if cls is torch.Tensor else METHODS
     for name, function in list(vars(cls).items()):
-        if not isinstance(function, FunctionType) or name in INSIDE:
-            continue
-        if name == "__init__" and cls is not torch.Tensor:
-            patch.setattr(cls, name, constructor(recorder, function))
-        elif not name.startswith("_") or (name in METHODS and cls is not torch.Tensor):
+        heard = name in special or not (name.startswith("_") or name in INSIDE)
+        if isinstance(function, FunctionType) and heard:
             patch.setattr(cls, name, recorder.replacement(f".{name}", function))
+    if cls is not torch.Tensor:  # also where it is inherited: the outermost has the arguments
+        patch.setattr(cls, "__init__", constructor(recorder, cls.__init__))  # type: ignore[misc]
 
 
 def constructor(recorder: Recorder, init: Call) -> Call:

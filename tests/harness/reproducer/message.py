@@ -15,7 +15,7 @@ LONGEST = 200  # characters of a line of the case that are shown
 
 
 def message(
-    deviation: Deviation,
+    deviation: Exception,
     lines: Sequence[str],
     script: Path | None,
     rerun: str,

@@ -16,7 +16,11 @@ from tests.harness.reproducer.file import write, write_ahead
 from tests.harness.reproducer.message import instead_of_traceback, message, rerun_command
 from tests.harness.reproducer.recorder import Recorder
 from tests.harness.reproducer.replay import script_of
+from tests.harness.reproducer.script import Script
 from tests.harness.verdict import Deviation
+
+SCRIPTS: dict[Exception, Script | None] = {}
+"""Of the failures of the test that is running."""
 
 
 def folder_of(config: pytest.Config) -> Path:
@@ -62,17 +66,12 @@ def replayed(test: Callable[..., Any]) -> Callable[..., Any]:
     def example(*args: Any, **kwargs: Any) -> Any:
         try:
             return test(*args, **kwargs)
-        except Deviation as deviation:
+        except Exception as error:
             if current_build_context().is_final:
-                keep_script(deviation, lambda: test(*args, **kwargs))
+                SCRIPTS[error] = script_of(lambda: test(*args, **kwargs))
             raise
 
     return example
-
-
-def keep_script(deviation: Deviation, test: Callable[[], Any]) -> None:
-    if deviation.comparison is not None and (found := script_of(test)):
-        deviation.script, deviation.comparison = found
 
 
 @pytest.hookimpl(wrapper=True)
@@ -85,10 +84,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         with recording(Recorder(noted)) if ahead else nullcontext():
             return (yield)
     except Deviation as deviation:
-        if deviation.script is None and not hasattr(pyfuncitem.obj, "hypothesis"):
+        if not hasattr(pyfuncitem.obj, "hypothesis"):
             wanted = inspect.signature(pyfuncitem.obj).parameters
             given = {name: pyfuncitem.funcargs[name] for name in wanted}
-            keep_script(deviation, lambda: pyfuncitem.obj(**given))
+            SCRIPTS[deviation] = script_of(lambda: pyfuncitem.obj(**given))
         raise
 
 
@@ -100,30 +99,31 @@ def pytest_runtest_makereport(
     if call.excinfo is None or not report.failed:
         return report
     pages = []
-    for deviation in deviations(call.excinfo.value):
+    for error in told(call.excinfo.value):
         path, lines = None, []
-        if deviation.script and deviation.comparison:
-            title = str(deviation).splitlines()[0]
-            path = write(folder_of(item.config), title, deviation.script, deviation.comparison)
-            lines = deviation.script.lines()
+        if script := SCRIPTS.pop(error, None):
+            path = write(folder_of(item.config), str(error).splitlines()[0], script)
+            lines = script.lines()
             report.user_properties.append(("reproducer", str(path)))
         rerun = rerun_command(item.config, item.nodeid)
         devices = item.config.stash[TARGETS].devices
-        pages.append(message(deviation, lines, shown(path), rerun, devices))
-    if pages and item.config.get_verbosity() > 0:
+        pages.append(message(error, lines, shown(path), rerun, devices))
+    if item.config.get_verbosity() > 0:
         report.sections += [("deviation", page) for page in pages]
     elif pages:
         report.longrepr = instead_of_traceback("\n\n".join(pages))
+        report.sections.clear()  # what torch has logged meanwhile
     return report
 
 
-def deviations(error: BaseException) -> Iterator[Deviation]:
-    """One, or the several that Hypothesis found."""
-    if isinstance(error, Deviation):
-        yield error
-    elif isinstance(error, BaseExceptionGroup):
+def told(error: BaseException) -> Iterator[Exception]:
+    """What a page says all about: one, or the several that Hypothesis found."""
+    if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
-            yield from deviations(inner)
+            yield from told(inner)
+    elif isinstance(error, Deviation) or SCRIPTS.get(error):  # type: ignore[call-overload]
+        assert isinstance(error, Exception)
+        yield error
 
 
 def shown(path: Path | None) -> Path | None:

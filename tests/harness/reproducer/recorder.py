@@ -8,6 +8,7 @@ call does inside is not recorded, but for the functions that it was given.
 from __future__ import annotations
 
 import functools
+import math
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from tests.harness.reproducer.tape import (
     PLAIN,
     TRANSPARENT,
     Function,
+    Observation,
     Statement,
     Tape,
     UnspeakableError,
@@ -30,6 +32,13 @@ from tests.harness.reproducer.tape import (
 )
 
 Call = Callable[..., Any]
+ASIDE = {
+    f".{name}"
+    for name in (
+        *("numel", "dim", "data_ptr", "is_floating_point", "is_complex", "storage_offset"),
+        *("element_size", "__len__", "__hash__", "__repr__", "__format__", "_version.__get__"),
+    )
+}
 
 
 class Recorder:
@@ -110,8 +119,9 @@ class Recorder:
         self.before(self.tape)
         try:
             result = function(*args, **kwargs)
-        except BaseException:
+        except BaseException as error:
             statement.raised = True
+            self.tape.raised = statement, error
             raise
         self.random = torch.default_generator.get_state()
         statement.pure = (
@@ -119,7 +129,10 @@ class Recorder:
             and versions(args, kwargs) == before
             and (name.endswith("__") or not name.endswith("_"))
             and "hook" not in name
+            and not (isinstance(result, torch.nn.Module) and args and result is args[0])
         )
+        if telling(name, result):
+            self.tape.observation = Observation(statement.text, result)
         if result is None or id(result) in self.tape.known:
             return result
         if is_plain(result):
@@ -259,6 +272,13 @@ def versions(*given: Any) -> list[int]:
             case tuple() | list():
                 found += versions(*x)
     return found
+
+
+def telling(name: str, result: Any) -> bool:
+    """Whether a test may have asked for it to judge by it."""
+    if result is None:
+        return name.endswith("__get__")
+    return type(result) in {bool, int, float} and not math.isnan(result) and name not in ASIDE
 
 
 def is_plain(x: Any) -> bool:

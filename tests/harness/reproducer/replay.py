@@ -7,50 +7,34 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-
-from tests.harness.comparison import Comparison
 from tests.harness.record import RECORD
+from tests.harness.reproducer.endings import Raising, ending_of
 from tests.harness.reproducer.entrances import recording
-from tests.harness.reproducer.literals import same_bits
 from tests.harness.reproducer.recorder import Recorder
 from tests.harness.reproducer.script import Script
+from tests.harness.reproducer.slicing import needed
 from tests.harness.reproducer.tape import walk
-from tests.harness.verdict import Deviation
 
 
-def script_of(test: Callable[[], Any]) -> tuple[Script, Comparison] | None:
-    """The pruned script of a test that fails; None where it cannot be had."""
+def script_of(test: Callable[[], Any]) -> Script | None:
+    """The script of a test that fails; None where what it did cannot be told by calls of torch."""
     recorder = Recorder()
     with unrecorded_verdicts(), recording(recorder) as tape:
         try:
             test()
-        except Deviation as found:
-            deviation = found
+        except Exception as error:
+            ending = ending_of(tape, error)
         else:
             return None
-    if deviation.comparison is None or deviation.actual is None:
+    if ending is None:
         return None
-    script = Script.of(tape, deviation.actual)
-    wrong = deviation.actual.detach().clone()
-
-    def same(result: Any) -> bool:
-        return isinstance(result, torch.Tensor) and same_numbers(result, wrong)
-
-    if script is None:
-        return None
-    if not same(script.run()):
-        script.kept = {s for s in walk(tape.statements) if not s.raised}
-        if not same(script.run()):
-            return None
-    return script, deviation.comparison
-
-
-def same_numbers(x: torch.Tensor, y: torch.Tensor) -> bool:
-    """Bit for bit, but for the bits of NaN."""
-    return same_bits(
-        x.detach().nan_to_num(7, torch.inf, -torch.inf), y.nan_to_num(7, torch.inf, -torch.inf)
-    )
+    last = tape.raised[0] if isinstance(ending, Raising) and tape.raised else None
+    script = Script(tape, ending, needed(tape, ending.result, last))
+    if ending.same(script.run()):
+        return script
+    every = {statement for statement in walk(tape.statements) if not statement.raised}
+    script = Script(tape, ending, every | ({last} if last else set()))
+    return script if ending.same(script.run()) else None
 
 
 @contextmanager

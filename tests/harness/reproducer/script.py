@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 
+from tests.harness.reproducer.endings import Ending
 from tests.harness.reproducer.literals import PACKED
-from tests.harness.reproducer.slicing import needed
 from tests.harness.reproducer.tape import Statement, Tape, source
+
+NOTHING = object()
 
 
 @dataclass
@@ -19,16 +21,12 @@ class Script:
     """A tape, of which some statements are kept, and what comes out of it."""
 
     tape: Tape
-    result: str  # the expression that is wrong; "" where the last call raises
+    ending: Ending | None  # without one, the last call is all
     kept: set[Statement]
 
-    @classmethod
-    def of(cls, tape: Tape, actual: torch.Tensor | None) -> Script | None:
-        """All statements of a tape; None where they do not lead to the tensor."""
-        result = "" if actual is None else tape.name_of(actual)
-        if result is None or not tape.statements:
-            return None
-        return cls(tape, result, needed(tape, result))
+    @property
+    def result(self) -> str:
+        return self.ending.result if self.ending else ""
 
     def calls(self) -> list[str]:
         return list(source(self.tape.statements, self.kept.__contains__))
@@ -57,7 +55,7 @@ class Script:
                 exec("\n".join([*preamble(self.lines()), *self.lines()]), names)
             except Exception as error:
                 return error
-        return names.get("got")
+        return names.get("got", NOTHING)
 
 
 def joined(lines: list[str]) -> list[str]:

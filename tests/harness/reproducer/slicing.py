@@ -14,7 +14,7 @@ def needed(tape: Tape, result: str, last: Statement | None = None) -> set[Statem
     One that changes nothing is needed where its own result is. One that changes something may have
     changed all that its arguments were made of; so it is needed where any of that is.
     """
-    every = [s for s in walk(tape.statements) if not s.raised]
+    every = [s for s in walk(tape.statements) if s is last or not s.raised]
     names = {leaf.name for leaf in tape.leaves} | {s.target for s in every if s.target}
     mentioned = {s: set(mentions(s)) & names for s in every}
     made_of: dict[str, set[str]] = {s.target: mentioned[s] for s in every}

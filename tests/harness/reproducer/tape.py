@@ -66,6 +66,14 @@ def source(statements: Iterable[Statement], kept: Callable[[Statement], bool]) -
         yield ("    " if open_contexts else "") + str(statement)
 
 
+@dataclass(frozen=True)
+class Observation:
+    """A property that a test has asked for, and what torch said."""
+
+    text: str
+    value: bool | float | None
+
+
 def walk(statements: Iterable[Statement]) -> Iterator[Statement]:
     """All statements, those of functions before those that call them."""
     for statement in statements:
@@ -84,8 +92,8 @@ class Tape:
         self.known: dict[int, str] = {}
         self.kept: list[Any] = []  # so that no address is used twice
         self.taken = {"got", "expected", "torch", "F", "sys"}
-        self.functions: list[Function] = []  # waiting for the statement that mentions them
-        self.seen: dict[str, set[int]] = {}
+        self.observation: Observation | None = None  # the last
+        self.raised: tuple[Statement, BaseException] | None = None  # the last
 
     def fresh(self, hint: str) -> str:
         hint = "x" if hint == "self" else re.sub(r"\W", "_", hint).strip("_") or "x"

@@ -1,0 +1,154 @@
+"""How a script ends: what it holds its result against, or the error that torch raises."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from tests.harness.comparison import WORST, Comparison
+from tests.harness.reproducer.literals import same_bits
+from tests.harness.reproducer.tape import Observation, Tape
+from tests.harness.verdict import Deviation
+
+
+class Ending(Protocol):
+    """The last lines of a script, after its calls."""
+
+    @property
+    def result(self) -> str:
+        """The expression that is wrong; "" where a call raises."""
+        ...
+
+    def lines(self) -> Sequence[str]: ...
+
+    def same(self, result: Any) -> bool:
+        """Whether a run of the calls comes to what the test saw."""
+        ...
+
+
+def ending_of(tape: Tape, error: Exception) -> Ending | None:
+    """What a failure says of the last calls, if it does."""
+    if tape.raised and tape.raised[1] is error:
+        return Raising(error)
+    if not isinstance(error, Deviation):
+        return None
+    if error.actual is not None:
+        result = tape.name_of(error.actual)
+        wrong = error.actual.detach().clone()
+        if result is None:
+            return None
+        if error.comparison is not None:
+            return Comparing(result, wrong, error.comparison)
+        return Describing(result, described(wrong), error.wanted)
+    return None if tape.observation is None else Observing(tape.observation)
+
+
+@dataclass
+class Comparing:
+    """Numbers, against the exact ones and their bounds."""
+
+    result: str
+    wrong: torch.Tensor
+    comparison: Comparison
+
+    def same(self, result: Any) -> bool:
+        """Bit for bit, but for the bits of NaN."""
+        if not isinstance(result, torch.Tensor):
+            return False
+        x, y = (z.detach().nan_to_num(7, torch.inf, -torch.inf) for z in (result, self.wrong))
+        return same_bits(x, y)
+
+    def lines(self) -> Sequence[str]:
+        """Plain lines for the worst elements."""
+        worst = self.comparison.worst(WORST)
+        value, bound = self.comparison.value, self.comparison.bound
+        lines = [
+            "# index: (the exact value, how far rounding may take torch from it)",
+            "expected = {",
+            *(
+                f"    {tuple(map(int, at))}: ({exact(value[at])}, {exact(bound[at])}),"
+                for at in worst
+            ),
+            "}",
+            "wrong = 0",
+            "for index, (value, bound) in expected.items():",
+            "    number = got[index].item()",
+            "    right = abs(number - value) <= bound or str(number) == str(value)",
+        ]
+        if self.comparison.expected.selected and any(value[at] == 0 for at in worst):
+            lines.append("    right = right and str(number) == str(value)  # with its sign")
+        return [
+            *lines,
+            "    wrong += not right",
+            "    print(index, 'right' if right else 'WRONG')",
+            "    print(f'  expected {value!r}, give or take {bound:.3g}\\n  got      {number!r}')",
+            "raise SystemExit(wrong > 0)",
+        ]
+
+
+def exact(x: np.floating[Any]) -> str:
+    """The float64 itself."""
+    return re.sub(r"(inf|nan)", r"float('\1')", repr(float(x)))
+
+
+def described(x: torch.Tensor) -> tuple[str, tuple[int, ...], str]:
+    return str(x.dtype), tuple(x.shape), x.device.type
+
+
+@dataclass
+class Describing:
+    """A dtype, shape and device, against those that a result must have."""
+
+    result: str
+    was: tuple[str, tuple[int, ...], str]
+    wanted: Any
+
+    def same(self, result: Any) -> bool:
+        return isinstance(result, torch.Tensor) and described(result) == self.was
+
+    def lines(self) -> Sequence[str]:
+        return [
+            "got = str(got.dtype), tuple(got.shape), got.device.type",
+            f"expected = {self.wanted!r}",
+            "print('expected', expected)",
+            "print('got     ', got)",
+            "raise SystemExit(got != expected)",
+        ]
+
+
+@dataclass
+class Observing:
+    """A property that torch must not have, as the test saw it last."""
+
+    observation: Observation
+
+    @property
+    def result(self) -> str:
+        return self.observation.text
+
+    def same(self, result: Any) -> bool:
+        return type(result) is type(self.observation.value) and result == self.observation.value
+
+    def lines(self) -> Sequence[str]:
+        value = self.observation.value
+        return [
+            f"print('got', repr(got), 'where {value!r} is wrong')",
+            f"raise SystemExit(got == {value!r})",
+        ]
+
+
+@dataclass
+class Raising:
+    """An error of torch, where there is no reason for one."""
+
+    error: Exception
+    result: str = ""
+
+    def same(self, result: Any) -> bool:
+        return type(result) is type(self.error)
+
+    def lines(self) -> Sequence[str]:
+        return ["raise SystemExit(0)  # nothing above must raise"]
