@@ -248,7 +248,7 @@ class Mode(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         recorder, name = self.recorder, resolve_name(func)
-        if recorder.mode is not self or name is None:
+        if recorder.mode is not self or name is None or name.startswith("profiler."):
             return func(*args, **(kwargs or {}))
         name = short(name)
         recorder.mode = None  # torch has taken this mode off for the while
@@ -267,6 +267,8 @@ def versions(*given: Any) -> list[int]:
                 found += [x._version, x.grad._version if x.is_leaf and x.grad is not None else -1]
             case torch.nn.Module():
                 found += versions(*x.parameters(), *x.buffers())
+            case torch.optim.Optimizer():
+                found += versions([group["params"] for group in x.param_groups], dict(x.state))
             case dict():
                 found += versions(*x.values())
             case tuple() | list():
