@@ -1,7 +1,7 @@
 """Histories of an optimizer: parameters in groups, and a list of what happens to them.
 
 A history is drawn as a value, not lived rule by rule: so one history runs on every path and dtype
-against few evaluations of the reference, shrinks as a list does, and prints as torch code.
+against few evaluations of the reference, and shrinks as a list does.
 """
 
 import math
@@ -107,7 +107,7 @@ class History:
         return numbers
 
     def __repr__(self) -> str:
-        return f"<{len(self.events)} events from {self.start!r}; its torch code is below>"
+        return f"<{len(self.events)} events from {self.start!r}>"
 
     def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
         printer.text(repr(self))

@@ -17,7 +17,6 @@ from tests.optimizers.moments import Moment, moments
 from tests.optimizers.paths import PATHS, Model, dtypes_of, paths_of
 from tests.optimizers.reference_history import ReferenceStep, State, reference_history
 from tests.optimizers.route import route
-from tests.optimizers.script import script
 
 
 def verify(
@@ -54,12 +53,8 @@ def verify(
                     )
                     for start in starts
                 }
-                try:
-                    life = Life(component, optimizer, history, device, path, taken)
-                    compare(life, structure, routes, expected)
-                except Exception as error:
-                    error.add_note(script(component, history, path, taken))
-                    raise
+                life = Life(component, optimizer, history, device, path, taken)
+                compare(life, structure, routes, expected)
 
 
 def compare(
