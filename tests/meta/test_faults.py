@@ -19,10 +19,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.meta.faults import table
 from tests.meta.faults.catalogue import FAULTS, KINDS, PLACES, Witness
 from tests.meta.faults.control import CONTROL
 from tests.meta.faults.files import files
 from tests.meta.faults.runs import Run, Runs, open_runs
+from tests.meta.faults.table import Verdict
 from tests.meta.faults.witnesses import seen
 
 A_DAY = 10
@@ -55,6 +57,36 @@ def test_there_are_many_of_every_kind_and_some_of_every_place() -> None:
     kinds = Counter(fault.kind for fault in FAULTS.values())
     assert min(kinds[kind] for kind in KINDS) >= 10, kinds
     assert {fault.component for fault in FAULTS.values()} == set(PLACES)
+
+
+@pytest.mark.skipif(not table.PAGE.exists(), reason="python -m tests.meta.faults --write makes it")
+def test_the_tables_are_of_this_catalogue() -> None:
+    """FAULTS.md and the short form in the README: `--seeds 1,2,3 --write` makes them anew."""
+    page = table.PAGE.read_text("utf-8")
+    listed = re.findall(r"^\| ([\w-]+) \| (\w*) \| [-\d, ]+ \|", page, re.MULTILINE)
+    assert dict(listed) == {fault.name: fault.kind for fault in (CONTROL, *FAULTS.values())}
+    short = table.SHORT_FORM.search(table.README.read_text("utf-8"))
+    assert short
+    counts = re.findall(r"^\| (\w+) \|.*\| (\d+) of (\d+) \|", short[0], re.MULTILINE)
+    kinds = Counter(fault.kind for fault in FAULTS.values())
+    every = {kind: str(n) for kind, n in [*kinds.items(), ("all", len(FAULTS))]}
+    assert {kind: n for kind, _, n in counts} == every
+    assert all(found == n for _, found, n in counts)
+
+
+def test_what_survives_one_seed_is_not_found_and_the_control_is_no_fault() -> None:
+    first, second, *_ = (fault for fault in FAULTS.values() if fault.kind == "corner")
+    rows: table.Rows = {
+        CONTROL: [Verdict(CONTROL, 1, "", 1, 0.0), Verdict(CONTROL, 2, "", 1, 0.0)],
+        first: [Verdict(first, 1, "test_it", 3, 0.1), Verdict(first, 2, "test_it", 5, 0.2)],
+        second: [Verdict(second, 1, "test_it", 9, 0.1), Verdict(second, 2, "", 1, 9.9)],
+    }
+    assert table.cells(first, rows[first])[2:] == ["3, 5", "0.2", "test_it"]
+    assert table.cells(second, rows[second])[4] == "test_it; SURVIVES with seed 2"
+    assert table.cells(CONTROL, rows[CONTROL])[4] == "nothing"
+    corner, every = table.totals(rows)
+    assert corner == ["corner", KINDS["corner"], "1 of 2", "5", "9"]
+    assert every == ["all", "", "1 of 2", "5", "9"]
 
 
 # That they are found

@@ -283,7 +283,7 @@ def buffer_found_by_its_shape(sound: Function) -> Function:
         buffers: dict[Any, Any] = {}
         for _, param, state in stepping(self):
             if (buffer := state.get("momentum_buffer")) is not None:
-                key = param.shape, param.dtype, param.stride()
+                key = param.shape, param.dtype
                 state["momentum_buffer"] = buffers.setdefault(key, buffer)
 
     return around(share)(sound)

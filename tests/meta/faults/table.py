@@ -94,7 +94,8 @@ def write(rows: Rows, made_by: str) -> None:
         f"{short}\n{control}\n\n## Found\n\n{table}\n## Stories\n\n{stories}",
         "utf-8",
     )
-    text = f"{short}\n{control} ({where})\n"
+    intro = "Faults put into torch, and found ([one by one](tests/meta/faults/FAULTS.md)):"
+    text = f"{intro}\n\n{short}\n{control} ({where})\n"
     README.write_text(SHORT_FORM.sub(lambda _: text, README.read_text("utf-8")), "utf-8")
 
 
