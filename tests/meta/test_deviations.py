@@ -155,6 +155,13 @@ def test_an_entry_that_cannot_be_used_is_one_clear_line(
     assert str(caught.value).startswith("ledger.toml: ")
 
 
+def test_an_entry_is_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.toml"
+    path.write_text("an-entry = 1")
+    with pytest.raises(LedgerError, match=r"^ledger.toml: \[an-entry\] is no table$"):
+        load(path)
+
+
 @pytest.fixture(scope="module")
 def replays() -> Iterator[Runs]:
     with open_runs() as runs:

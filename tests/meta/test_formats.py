@@ -134,3 +134,8 @@ def test_last_bit_is_the_largest_power_of_two_that_divides_every_number(
     unit = Fraction(2) ** int(bit)
     assert all((x / unit).denominator == 1 for x in fractions)
     assert any((x / unit).numerator % 2 for x in fractions)
+
+
+def test_large_arrays_are_not_searched_for_exactness() -> None:
+    assert last_bit(np.ones(10_000)) == 0
+    assert last_bit(np.ones(10_001)) == -np.inf

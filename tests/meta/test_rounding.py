@@ -243,6 +243,7 @@ def test_a_whole_power_takes_the_format_of_its_exponent() -> None:
 def test_what_only_moves_numbers_keeps_their_bounds() -> None:
     x: Any = Rounded(F32, np.array([[3.0, -0.75]]), np.array([[2.0**-10, 2.0**-12]]))
     assert np.shape(x) == (1, 2)
+    assert np.isfinite(x).tolist() == [[True, True]]
     moves: list[tuple[Any, list[list[float]], list[list[float]]]] = [
         (np.moveaxis(x, 0, 1), [[3.0], [-0.75]], [[2.0**-10], [2.0**-12]]),
         (np.broadcast_to(x, (2, 2)), 2 * [[3.0, -0.75]], 2 * [[2.0**-10, 2.0**-12]]),

@@ -133,6 +133,12 @@ def test_an_error_inherited_from_another_kernel_is_told() -> None:
     assert "inherited from earlier operations" in deviation(torch.ones(1, 1), second)
 
 
+def test_what_is_no_matter_of_numbers_deviates_and_is_counted(record: Record) -> None:
+    with pytest.raises(Deviation, match=r"^linear: output on .* was written to$"):
+        verdict.deviates("linear", "output", CPU, "was written to")
+    assert record.tallies[ROW, "float32"].deviations == 1
+
+
 # Infinities, NaN and the sign of zero
 
 
