@@ -352,7 +352,7 @@ def test_the_digits_are_varied_and_too_hard_for_a_template() -> None:
 
 
 CONFTEST = """
-import sys, types
+import os, sys, types
 import numpy as np
 import tests.training.plugin as plugin
 from tests.training.mnist import EMBEDDED, Mnist
@@ -360,6 +360,7 @@ from tests.training.mnist import EMBEDDED, Mnist
 assert "torchvision" not in sys.modules, "it would slow down every start"
 notes = []
 sys.modules["tests.harness.record"] = types.SimpleNamespace(note=notes.append)
+plugin.find_spec = lambda name: "WITHOUT_TORCHVISION" not in os.environ or None
 plugin.load = lambda root, cache: Mnist(*4 * [np.zeros(1)], root and str(root) or EMBEDDED)
 
 def pytest_sessionfinish():
@@ -402,3 +403,10 @@ def test_a_run_without_mnist_says_so(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     assert "source: embedded digits" in run.stdout
     assert "MNIST was not used: " in run.stdout
+
+
+def test_a_run_without_torchvision_leaves_mnist_out_and_says_so(tmp_path: Path) -> None:
+    run = run_pytest(tmp_path, WITHOUT_TORCHVISION="1")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "1 skipped" in run.stdout
+    assert "MNIST: torchvision, which reads it, is not installed" in run.stdout

@@ -5,10 +5,16 @@ MNIST, so that torchvision's loader reads them like the real ones. The same Pill
 the same files.
 """
 
+from __future__ import annotations
+
+from contextlib import suppress
+
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from tests.training.idx import encode
+
+with suppress(ImportError):  # then torchvision is missing as well, and MNIST is left out
+    from PIL import Image, ImageDraw, ImageFont
 
 SIDE = 28  # of an image, as in MNIST
 GLYPH = 56  # side of a glyph before it is distorted and shrunk

@@ -1,6 +1,7 @@
 """Give tests the `mnist` fixture, and the command line `--mnist-root`."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,11 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def mnist(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Mnist:
     """MNIST, or the embedded digits in its place; then the summary of the run says so."""
+    from tests.harness.record import note
+
+    if find_spec("torchvision") is None:
+        note("MNIST: torchvision, which reads it, is not installed")
+        pytest.skip("torchvision is not installed")
     try:
         cache = request.config.cache.mkdir("mnist")
     except (AttributeError, OSError):  # -p no:cacheprovider, or a read-only checkout
@@ -47,8 +53,6 @@ def mnist(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     except MnistError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
     if data.source == EMBEDDED:
-        from tests.harness.record import note
-
         note(
             "MNIST was not used: it could not be downloaded, and embedded digits took its place; "
             "name a folder with --mnist-root"
