@@ -1,6 +1,7 @@
 """What torch's losses get wrong on the CPU: entries of the ledger, shown where they lie."""
 
 from contextlib import suppress
+from functools import partial
 
 import pytest
 import torch
@@ -46,6 +47,18 @@ def test_more_rows_are_counted_than_the_largest_number(
     (grad,) = torch.autograd.grad(loss, scores)
     exactly("mean of losses", "loss, many rows", target, loss, 1.0)
     exactly("mean of losses", "grad_input, many rows", target, grad.flatten()[:1], [-1 / 65536])
+
+
+def test_a_batch_of_cases_leaves_zeros_beside_the_label(targets: Targets) -> None:
+    """`nll-loss-vmap-spreads-nan`: weights that are all zero make the label's gradient 0 / 0."""
+    for _, paths in targets.by_dtype("vmap"):
+        for target in paths:
+            zeros = torch.zeros(1, 2, dtype=target.torch_dtype, device=target.device)
+            label = torch.tensor([0], device=target.device)
+            loss = partial(F.nll_loss, weight=zeros[0])
+            _, grads = gradients(target, loss, {"input": zeros, "target": label}, zeros.sum())
+            assert grads["input"] is not None
+            exactly("nll_loss batched", "grad_input", target, grads["input"][:, 1], [0.0])
 
 
 def test_a_compiled_loss_keeps_its_weights(targets: Targets) -> None:

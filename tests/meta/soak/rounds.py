@@ -57,7 +57,10 @@ class Round:
         failures = self.report["failures"]
         if not failures and self.report["run"]["exit_status"]:
             return [f"pytest ended with {self.report['run']['exit_status']}; seed {self.seed}"]
-        return [f"{f['test']} --hypothesis-seed {self.seed}\n    {f['message']}" for f in failures]
+        return [
+            f"{f['test']} --hypothesis-seed {self.seed}\n    {f['message'].splitlines()[0]}"
+            for f in failures
+        ]
 
 
 def one_round(setting: Setting, seed: int, others: list[str]) -> Round:
@@ -108,6 +111,7 @@ class Soak:
     environment: dict[str, Any] = field(default_factory=dict)
     memory: tuple[float, float] = (0.0, 0.0)  # the largest process, in MiB
     commits: dict[str, None] = field(default_factory=dict)
+    profiles: dict[str, None] = field(default_factory=dict)
 
     def add(self, one: Round) -> None:
         self.rounds += 1
@@ -115,11 +119,12 @@ class Soak:
         self.seconds += one.report["run"]["seconds"]
         self.alarms += one.alarms
         self.commits[one.commit] = None
+        self.profiles[one.report["run"]["profile"]] = None
         self.environment = one.report["environment"]
         self.memory = max(self.memory, one.largest, key=max)
         for cell in one.report["rows"]:
             row = cell["device"], cell["component"], cell["path"], cell["output"]
-            numbers: dict[str, Any] = {name: cell[name] or 0.0 for name in COUNTED}
+            numbers: dict[str, Any] = {name: cell[name] or 0 for name in COUNTED}
             tally = Tally(**numbers)
             tally.vacuous *= tally.examples  # the report has the mean
             self.record.tally(row, cell["dtype"]).add(tally)

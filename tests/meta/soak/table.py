@@ -25,8 +25,8 @@ Written by
 on {date}, at commit {commits}, with
 {versions}.
 
-All properties ran again and again, in the profile `soak`, each round with a fresh seed: first on
-one thread, then with one thing changed at a time. An alarm is a comparison beyond its bound that
+All properties ran again and again, each round with a fresh seed: first on one thread, then with
+one thing changed at a time. An alarm is a comparison beyond its bound that
 `tests/deviations/ledger.toml` does not know.
 
 ## Settings
@@ -75,7 +75,9 @@ def described(setting: Setting, soak: Soak) -> tuple[str, str, str]:
     return soak.environment["torch"], str(setting.threads), onednn
 
 
-SETTINGS = "torch, threads, oneDNN, rounds, comparisons, elements, alarms, worst share, vacuous"
+SETTINGS = (
+    "torch, threads, oneDNN, profile, rounds, comparisons, elements, alarms, worst share, vacuous"
+)
 
 
 def settings(soaks: Soaks) -> Iterator[tuple[str, ...]]:
@@ -86,7 +88,12 @@ def settings(soaks: Soaks) -> Iterator[tuple[str, ...]]:
         vacuous = f"{100 * total.vacuous / max(1, total.examples):.2f} %"
         memory = (f"{peak:.0f}" for peak in soak.memory)
         shown = f"{total.worst_share:.4f}", vacuous, *memory, f"{soak.seconds:.0f}"
-        yield (*described(setting, soak), *(f"{count:,}" for count in counts), *shown)
+        yield (
+            *described(setting, soak),
+            ", ".join(soak.profiles),
+            *(f"{count:,}" for count in counts),
+            *shown,
+        )
 
 
 def rows(soak: Soak) -> Iterator[tuple[str, ...]]:
@@ -107,7 +114,7 @@ def terminal(soaks: Soaks) -> Iterator[str]:
     yield ""
     yield from closing(base.record, base.seconds)
     yield ""
-    yield from aligned(settings(soaks), words=3)
+    yield from aligned(settings(soaks), words=4)
     for soak in soaks.values():
         yield from soak.alarms
 
@@ -125,7 +132,7 @@ def page(soaks: Soaks, command: str) -> str:
             dict.fromkeys(commit for soak in soaks.values() for commit in soak.commits)
         ),
         versions=", ".join((f"torch {torch}", *versions, str(base.environment["system"]))),
-        settings=markdown(settings(soaks), words=3),
+        settings=markdown(settings(soaks), words=4),
         alarms="\n".join(["", *alarms, ""]),
         base=f"torch {torch}, {threads} thread, oneDNN {onednn}",
         comparisons=f"{base.total.examples:,}",
