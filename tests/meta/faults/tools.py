@@ -63,9 +63,15 @@ def altered(sound: Function, alter: Callable[..., list[Any]]) -> Function:
             unpack_dual(x).tangent is not None for x in inputs if isinstance(x, torch.Tensor)
         )
         in_place = any(x is True for x in (*inputs, *options.values()))
-        if forward_mode or in_place or not torch.is_grad_enabled():
+        elsewhere = torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
+        if forward_mode or in_place or elsewhere or not torch.is_grad_enabled():
             return sound(*inputs, **options)
-        return Recomputed.apply(lambda *x: sound(*x, **options), alter, *inputs)
+        try:
+            return Recomputed.apply(lambda *x: sound(*x, **options), alter, *inputs)
+        except RuntimeError as error:
+            if "vmap staticmethod" not in str(error):
+                raise
+            return sound(*inputs, **options)
 
     return function
 
