@@ -49,6 +49,14 @@ MODULES = {
 for file, parts in MODULES.items():
     FILES |= {f"modules {part}": [f"tests/modules/test_{file}.py"] for part in parts}
 
+FILES |= {
+    "vmap": ["tests/layers/test_linear.py"],
+    "functional_call": ["tests/layers/test_batch_norm.py"],
+    "mse_loss under autocast": ["tests/mixed_precision/test_autocast.py"],
+}
+SCALER = ("grad_scaler step", "grad_scaler update", "grad_scaler unscale")
+FILES |= {part: ["tests/mixed_precision/test_grad_scaler.py"] for part in SCALER}
+
 NAMING_NODES = (
     "test_graph.py::test_programs_have_the_values_gradients_and_errors_of_the_reference",
     "test_graph.py::test_programs_have_the_graph_of_the_reference",
