@@ -147,24 +147,23 @@ def test_an_operation_runs_in_the_dtype_that_its_list_says(
 ) -> None:
     for given_dtype, of_devices in targets.by_dtype(case.lower):
         for target in of_devices:
-            runs_in = given_dtype
-            if REGIONS[case.regions][-1]:
-                runs_in = autocast_dtype(
-                    case.operation, given_dtype, case.lower, target.device_type
-                )
-            verify(case, target, runs_in)
+            for region in dict.fromkeys(("enabled", case.regions)):
+                runs_in, device = given_dtype, target.device_type
+                if REGIONS[region][-1]:
+                    runs_in = autocast_dtype(case.operation, given_dtype, case.lower, device)
+                verify(case, target, region, runs_in)
 
 
-def verify(case: AutocastCase, target: Target, runs_in: str) -> None:
+def verify(case: AutocastCase, target: Target, region: str, runs_in: str) -> None:
     component = f"{case.operation} under autocast"
     at = replace(target, dtype=runs_in)
     output, expected = reference(case, target.dtype, runs_in)
     leaves = {name: x.tensor(target).requires_grad_() for name, x in case.inputs.items()}
-    with ExitStack() as regions:
+    with ExitStack() as entered:
         for enabled in REGIONS[region]:
             dtype = getattr(torch, case.lower)
             options: dict[str, Any] = {"enabled": enabled, "cache_enabled": case.cache}
-            regions.enter_context(torch.autocast(target.device_type, dtype, **options))
+            entered.enter_context(torch.autocast(target.device_type, dtype, **options))
         y = OPERATIONS[case.operation].function(*leaves.values())
     y.backward(case.grad_output.tensor(at))
     check(component, "output", at, y, output)
