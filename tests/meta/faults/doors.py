@@ -33,8 +33,8 @@ def rolled(result: Any) -> Any:
 def entries_of_a_batch_mixed(sound: Function) -> Function:
     """Each case of a batch gets what its neighbour came to."""
 
-    def vmap(function: Function, *args: Any, **options: Any) -> Function:
-        batched = sound(function, *args, **options)
+    def vmap(function: Function, *args: Any, **options: Any) -> Any:
+        batched: Any = sound(function, *args, **options)
 
         def call(*inputs: Any) -> Any:
             return rolled(batched(*inputs))

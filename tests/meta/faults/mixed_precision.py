@@ -83,7 +83,7 @@ def skipped_step_taken(sound: Function) -> Function:
 def growth_off_by_one(sound: Function) -> Function:
     """The scale grows an iteration late."""
 
-    def update(self: Any, *args: Any) -> None:
+    def update(self: Any, *args: Any) -> Any:
         interval = self.get_growth_interval()
         self.set_growth_interval(interval + 1)
         sound(self, *args)
@@ -96,7 +96,7 @@ def growth_off_by_one(sound: Function) -> Function:
 def second_optimizer_not_unscaled(sound: Function) -> Function:
     """Only the first optimizer of an iteration has its scale taken out."""
 
-    def unscale(self: Any, optimizer: torch.optim.Optimizer) -> None:
+    def unscale(self: Any, optimizer: torch.optim.Optimizer) -> Any:
         first = self.__dict__.setdefault("first_to_be_unscaled", optimizer)
         grads = [p.grad for group in optimizer.param_groups for p in group["params"]]
         before = [None if grad is None else grad.clone() for grad in grads]
