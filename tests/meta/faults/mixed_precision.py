@@ -18,7 +18,7 @@ def under_autocast() -> Any:
 def scaled(factors: tuple[float, ...] = (1.0, 1.0), **options: Any) -> Any:
     """Two optimizers after a few iterations, and the scale."""
     params = [numbers(2).requires_grad_(), numbers(3).requires_grad_()]
-    opts = [torch.optim.SGD([param], lr=0.5) for param in params]
+    opts = [torch.optim.SGD([param], lr=0.5, momentum=0.5) for param in params]
     scaler = GradScaler("cpu", 4.0, **options)
     for factor in factors:
         for opt in opts:
