@@ -58,7 +58,7 @@ def bias_gradient_averaged(sound: Function) -> Function:
     return altered(sound, alter)
 
 
-@fault("linear", "precision", "(output|grad_input|grad_weight)", elements=17, required=True)
+@fault("linear", "precision", "(output|grad_input|grad_weight)", elements=48, required=True)
 def operands_rounded_to_tf32(sound: Function) -> Function:
     """float32 operands keep 10 bits of their mantissa, as TF32 tensor cores do."""
 
