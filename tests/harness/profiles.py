@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.internal.conjecture.providers import (
     AVAILABLE_PROVIDERS,
     COLLECTION_DEFAULT_MAX_SIZE,
@@ -36,6 +36,7 @@ for profile, max_examples in EXAMPLES.items():
         max_examples=max_examples,
         backend="independent",
         deadline=None,  # the first call of a kernel may compile or import; time is not a verdict
+        phases=[phase for phase in Phase if phase != Phase.explain],  # which takes the longest
         print_blob=True,
         derandomize=profile == "ci",
         **({"database": None} if profile == "ci" else {}),

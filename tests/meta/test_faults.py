@@ -2,7 +2,6 @@
 
 Each fault is there: its witness, a direct call, tells. And a few of them are found: those that are
 required, and a share that changes from day to day, in the profile `ci`, which repeats itself.
-Of the required, two are shrunk, others each day: that takes ten times as long as finding them.
 The script of a failure fails where the fault is, and passes where it is not.
 `tox run -e faults` puts in all of them; here, `--hypothesis-profile thorough` does, and sees that
 each is told as it should be, by a small example.
@@ -28,7 +27,7 @@ from tests.meta.faults.runs import Run, Runs, open_runs
 from tests.meta.faults.table import Verdict
 from tests.meta.faults.witnesses import seen
 
-A_DAY, SHRUNK_A_DAY = 5, 2
+A_DAY = 8
 ALLOWED = {"torch", "base64", "copy", "zlib"}  # for a script to import
 DAY = os.environ.get("BACKPROOF_DAY", "")  # see conftest.py
 
@@ -93,10 +92,10 @@ def test_what_survives_one_seed_is_not_found_and_the_control_is_no_fault() -> No
 # That they are found
 
 
-def of_the_day(day: str, required: bool = False) -> list[str]:
-    """A few, others each day: of those that are not required, or of the required to be shrunk."""
-    names = sorted(fault.name for fault in FAULTS.values() if fault.required == required)
-    return random.Random(day).sample(names, SHRUNK_A_DAY if required else A_DAY)
+def of_the_day(day: str) -> list[str]:
+    """A few of those that are not required, others each day."""
+    others = sorted(fault.name for fault in FAULTS.values() if not fault.required)
+    return random.Random(day).sample(others, A_DAY)
 
 
 @dataclass(frozen=True)
@@ -119,11 +118,10 @@ def found(
         if isinstance(item, pytest.Function) and hasattr(item, "callspec")
     }
     thorough = request.config.getoption("--hypothesis-profile") == "thorough"
-    shrunk = FAULTS if thorough else of_the_day(DAY, required=True)
     with open_runs() as runs:
         futures = {}
         for fault in (CONTROL, *FAULTS.values()):
-            profile = ["ci" if fault.name in shrunk else "ci-unshrunk"]
+            profile = ["ci" if fault.required else "ci-unshrunk"]
             if fault is CONTROL:
                 profile = ["quick", "--hypothesis-seed", "1"]
             elif thorough and not fault.required:
@@ -171,7 +169,7 @@ def test_a_fault_is_found(
     again = f"BACKPROOF_DAY={DAY} draws this fault again\n{run.output}"
     assert run.exit_code == pytest.ExitCode.TESTS_FAILED, again
     thorough = request.config.getoption("--hypothesis-profile") == "thorough"
-    if thorough or fault in of_the_day(DAY, required=True):
+    if thorough or expected.required:
         assert re.search(expected.found, run.output), run.output
         sizes = elements(run.output)
         assert sizes, run.output
