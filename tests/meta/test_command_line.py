@@ -133,7 +133,7 @@ def test_one_dtype_leaves_out_the_others_and_says_so(runs: Runs) -> None:
     left_out = "not verified: float64, bfloat16, float16 (not asked for)"
     assert left_out in section.splitlines()
     assert section.replace(left_out, "").count("float") == 1
-    assert all(len(row) <= 50 for row in matrix(run))
+    assert all(len(row) <= 50 for row in matrix(run) if re.match(r"  \S", row))  # no heading
 
 
 def test_what_the_machine_lacks_is_said(default: Run) -> None:

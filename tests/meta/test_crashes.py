@@ -21,7 +21,7 @@ TEST = "tests/layers/test_softplus.py::test_softplus_and_its_gradient_equal_the_
 def ran(tmp_path: Path, *options: str) -> tuple[int, str]:
     """A run of two files, in the second of which a call of torch kills the process."""
     given = ["tests/layers/test_relu.py", TEST, "--dtype", "float32", *options]
-    given += ["-p", "tests.meta.killer", "--hypothesis-profile", "quick"]
+    given += ["-p", "tests.meta.killer", "--hypothesis-profile", "quick", "--hypothesis-seed", "1"]
     given += ["--report", str(tmp_path / "report")]
     process = forking().Process(target=run, args=(pytest_main, given, str(tmp_path / "run")))
     process.start()
@@ -102,6 +102,7 @@ def test_nothing_is_run_again_where_no_test_was_running(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     journal = Journal(tmp_path / "run.jsonl", {"report": False})
+    journal.file.close()  # as the end of the process does
     main(journal.path)
     assert "pytest died in between two tests" in capfd.readouterr().err
 

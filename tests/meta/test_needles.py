@@ -150,10 +150,11 @@ def steps(history: History) -> list[Step]:
     return [event for event in history.events if isinstance(event, Step)]
 
 
-def scalars(count: int, *others: tuple[int, ...], at_most: int = 1) -> Predicate:
-    """So many 0-d parameters, and the others; steps that are alike, and nothing else."""
+def scalars(count: int, empty: int = 0, at_most: int = 1) -> Predicate:
+    """So many 0-d parameters and empty ones, of any shape; steps that are alike, nothing else."""
     return lambda history: (
-        [p.shape for p in history.parameters] == [*count * [()], *others]
+        [math.prod(p.shape) for p in history.parameters] == count * [1] + empty * [0]
+        and all(p.shape == () for p in history.parameters[:count])
         and {p.layout for p in history.parameters} == {"contiguous"}
         and len(history.events) <= at_most
         and len(set(map(repr, steps(history)))) == 1
@@ -197,7 +198,7 @@ NEEDLES = {
         lambda case: case.name == "dropout" and plain(case.input) and not case.inplace,
     ),
     "the 11th step": Needle(of_sgd, lambda h: len(steps(h)) >= 11, scalars(1, at_most=12)),
-    "an empty parameter beside another": Needle(of_sgd, empty_beside_another, scalars(1, (0,))),
+    "an empty parameter beside another": Needle(of_sgd, empty_beside_another, scalars(1, empty=1)),
     "a second group": Needle(of_sgd, lambda h: len(h.groups) > 1, scalars(2)),
 }
 default = settings(
