@@ -9,11 +9,9 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from reference.clipping import clip_grad_norm, clip_grad_value
 from tests.benchmarks.conftest import Timed
-from tests.benchmarks.pairs import SIZES, numbers
-from tests.harness.rounding import Rounding
+from tests.benchmarks.pairs import SIZES, array_of, matrices
 from tests.harness.targets import Targets
 
-COUNT = 4
 CLIPPING: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "clip_grad_norm": (clip_grad_norm_, clip_grad_norm),
     "clip_grad_value": (clip_grad_value_, clip_grad_value),
@@ -25,13 +23,12 @@ CLIPPING: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
 @pytest.mark.parametrize("name", CLIPPING)
 def test_clipping(timed: Timed, targets: Targets, name: str, size: int, side: str) -> None:
     of_torch, of_reference = CLIPPING[name]
-    grads = [numbers(i, size, size)[0] for i in range(1, COUNT + 1)]
+    grads = matrices(size)
     if side in ("torch", "for-loop"):
         params = [torch.zeros(size, size, device=targets.devices[0]) for _ in grads]
         for param, grad in zip(params, grads, strict=True):
             param.grad = torch.tensor(grad, device=targets.devices[0])
         timed(name, side, size, lambda: of_torch(params, 1.0, foreach=side == "torch"))
     else:
-        array = Rounding.kernel("float32").array if side == "with bound" else lambda x: x
-        arrays = [array(grad) for grad in grads]
+        arrays = [array_of(side)(grad) for grad in grads]
         timed(name, side, size, lambda: of_reference(arrays, 1.0))

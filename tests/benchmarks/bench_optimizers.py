@@ -10,11 +10,9 @@ from reference.adam import adam_step
 from reference.adamw import adamw_step
 from reference.sgd import sgd_step
 from tests.benchmarks.conftest import Timed
-from tests.benchmarks.pairs import SIZES, numbers
-from tests.harness.rounding import Rounding
+from tests.benchmarks.pairs import SIZES, array_of, matrices
 from tests.harness.targets import Targets
 
-COUNT = 4
 PATHS = {
     "torch": {"foreach": True},
     "for-loop": {"foreach": False},
@@ -34,27 +32,26 @@ def test_optimizers(timed: Timed, targets: Targets, name: str, size: int, side: 
     if side in PATHS:
         function = of_torch(name, size, PATHS[side], targets.devices[0])
     else:
-        function = of_reference(name, size, bounded=side == "with bound")
+        function = of_reference(name, size, side)
     timed(f"{name} step", side, size, function)
 
 
 def of_torch(name: str, size: int, path: dict[str, bool], device: str) -> Callable[[], Any]:
     optimizer, options = OPTIMIZERS[name]
-    params = [torch.tensor(numbers(i, size, size)[0], device=device) for i in range(1, COUNT + 1)]
+    params = [torch.tensor(x, device=device) for x in matrices(size)]
     for param in params:
         param.grad = param.cos()
     opt = optimizer(params, **options, **path)
     return opt.step
 
 
-def of_reference(name: str, size: int, bounded: bool) -> Callable[[], None]:
+def of_reference(name: str, size: int, side: str) -> Callable[[], None]:
     """The step of one parameter, as often as there are parameters."""
     options = OPTIMIZERS[name][1]
-    array = Rounding.kernel("float32").array if bounded else lambda x: x
-    param, grad, first, second = (array(numbers(i, size, size)[0]) for i in range(1, 5))
+    param, grad, first, second = map(array_of(side), matrices(size))
 
     def step() -> None:
-        for _ in range(COUNT):
+        for _ in range(4):
             if name == "sgd":
                 sgd_step(param, grad, first, **options)
             else:

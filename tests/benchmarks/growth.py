@@ -27,6 +27,7 @@ from tests.harness.record import RECORD
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check
+from tests.meta.tables import command, commit, markdown
 
 FOLDER = Path(__file__).parent
 PARALLEL = ["tests/layers", "tests/losses", "tests/clipping", "tests/optimizers"]
@@ -144,11 +145,11 @@ def chart(curves: list[Growth]) -> Figure:
     return figure
 
 
-def page(curves: list[Growth], command: str) -> str:
+def page(curves: list[Growth], made_by: str) -> str:
     lines = [
         "# How the cost of verification grows",
         "",
-        f"Made by `{command}` on {time.strftime('%Y-%m-%d')},",
+        f"Made by `{made_by}` on {time.strftime('%Y-%m-%d')}, at commit {commit()},",
         f"with torch {torch.__version__} and NumPy {np.__version__}, on {os.cpu_count()} cores.",
         "",
         "![Cost over size, on logarithmic axes](growth.svg)",
@@ -157,8 +158,8 @@ def page(curves: list[Growth], command: str) -> str:
         first, *_, last = growth.points
         some = growth.points[:: max(1, len(growth.points) // 8)]
         some += [last] if some[-1] != last else []
-        lines += ["", f"## {growth.title}", "", f"| {growth.x} | {growth.y} |", "| ---: | ---: |"]
-        lines += [f"| {x:,.0f} | {spoken(y)} |" for x, y in some]
+        table = [(growth.x, growth.y), *((spoken(x), spoken(y)) for x, y in some)]
+        lines += ["", f"## {growth.title}", "", markdown(table, words=0)]
         times = f"{spoken(last[0] / first[0])} times the {growth.x}"
         lines += ["", f"{times}, {spoken(last[1] / first[1])} times the {growth.y}."]
     return "\n".join(lines) + "\n"
@@ -175,7 +176,9 @@ def main() -> None:
     options = parser.parse_args()
     curves = measured(options.comparisons, options.profile)
     chart(curves).savefig(FOLDER / "growth.svg", metadata={"Date": None})
-    (FOLDER / "GROWTH.md").write_text(page(curves, " ".join([parser.prog, *sys.argv[1:]])), "utf-8")
+    (FOLDER / "GROWTH.md").write_text(
+        page(curves, command("tests.benchmarks.growth", sys.argv[1:])), "utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -19,6 +19,16 @@ def numbers(*shape: int) -> np.ndarray:
     return np.random.default_rng(shape).standard_normal(shape, np.float32)
 
 
+def matrices(size: int) -> list[np.ndarray]:
+    """Four that are square."""
+    return [numbers(i, size, size)[0] for i in range(1, 5)]
+
+
+def array_of(side: str) -> Callable[[np.ndarray], Any]:
+    """What the reference is given: numbers, or numbers that carry their bound."""
+    return Rounding.kernel("float32").array if side == "with bound" else np.asarray
+
+
 @dataclass(frozen=True)
 class Pair:
     """A function of torch and of the reference, and the inputs they are timed on."""
@@ -32,7 +42,7 @@ class Pair:
         inputs = self.inputs(size)
         if side == "torch":
             return self.of_torch(direction, inputs, device)
-        array = Rounding.kernel("float32").array if side == "with bound" else np.asarray
+        array = array_of(side)
         inputs = tuple(array(x) if x.dtype.kind == "f" else x for x in inputs)
         if direction == "forward":
             return lambda: self.forward(*inputs)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from tests.harness.record import Benchmark
+from tests.harness.report.terminal import seconds
 
 TORCH = "torch"
 
@@ -19,15 +20,7 @@ def ratios(benchmarks: Iterable[Benchmark]) -> Iterator[str]:
 
 
 def cell(times: dict[tuple[str, str, int], float], group: str, side: str, size: int) -> str:
-    seconds = times[group, side, size]
+    time = times[group, side, size]
     torch = times.get((group, TORCH, size))
-    text = spoken(seconds) if side == TORCH or torch is None else f"{seconds / torch:.1f} x"
+    text = seconds(time) if side == TORCH or torch is None else f"{time / torch:.1f} x"
     return f"{size:>7}: {text:>8}"
-
-
-def spoken(seconds: float) -> str:
-    """Three digits and a unit."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds * 1e6:.3g} us"

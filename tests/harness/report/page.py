@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from tests.harness.formats import FORMATS
 from tests.harness.record import Tally
-from tests.harness.report.terminal import tried, ulps
+from tests.harness.report.terminal import seconds, tried, ulps
 
 Paths = dict[str, Tally]  # by path
 Section = dict[str, dict[str, Paths]]  # by output and dtype
@@ -21,13 +21,14 @@ def page(data: dict[str, Any], sensitivity: dict[str, Any] | None = None) -> str
     """One self-contained HTML file: no script, no network."""
     loader = FileSystemLoader(Path(__file__).parent)
     templates = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    rows = data["rows"]
+    rows, timed = data["rows"], times(data["benchmarks"])
+    runs, costs = pictures(data["curves"], timed)
     return templates.get_template("page.html").render(
         data=data,
         dtypes=[name for name in FORMATS if any(row["dtype"] == name for row in rows)],
         sections=sections(rows),
-        runs=drawn(data["curves"]),
-        costs=priced(times(data["benchmarks"])),
+        runs=runs,
+        costs=costs,
         whole=total(tally(row) for row in rows),
         sensitivity=sensitivity,
         total=total,
@@ -36,7 +37,7 @@ def page(data: dict[str, Any], sensitivity: dict[str, Any] | None = None) -> str
         tried=tried,
         ulps=ulps,
         download=download,
-        times=times(data["benchmarks"]),
+        times=timed,
         seconds=seconds,
     )
 
@@ -94,27 +95,22 @@ def histogram(cell: Tally) -> Markup:
     )
 
 
-def drawn(curves: dict[str, Any]) -> dict[str, list[tuple[str, Markup]]]:
-    """Each training run's panels; none without matplotlib, which takes a while to import."""
-    if not curves:
-        return {}
-    try:
-        from tests.harness.report.charts import charts
-    except ImportError:
-        return {}
-    return {run: list(charts(run, panels)) for run, panels in curves.items()}
+def pictures(
+    curves: dict[str, Any], timed: dict[str, dict[str, dict[int, float]]]
+) -> tuple[dict[str, list[tuple[str, Markup]]], dict[str, Markup]]:
+    """Each training run's panels, and each group that was timed at several sizes.
 
-
-def priced(timed: dict[str, dict[str, dict[int, float]]]) -> dict[str, Markup]:
-    """A picture for each group that was timed at several sizes."""
+    None without matplotlib, which takes a while to import.
+    """
     several = {g: sides for g, sides in timed.items() if max(map(len, sides.values())) > 1}
-    if not several:
-        return {}
+    if not curves and not several:
+        return {}, {}
     try:
-        from tests.harness.report.charts import costs
+        from tests.harness.report.charts import charts, costs
     except ImportError:
-        return {}
-    return {group: costs(group, sides) for group, sides in several.items()}
+        return {}, {}
+    runs = {run: list(charts(run, panels)) for run, panels in curves.items()}
+    return runs, {group: costs(group, sides) for group, sides in several.items()}
 
 
 def download(script: str) -> str:
@@ -129,11 +125,3 @@ def times(benchmarks: list[dict[str, Any]]) -> dict[str, dict[str, dict[int, flo
         sides = grouped.setdefault(timed["group"], {})
         sides.setdefault(timed["side"], {})[timed["size"]] = timed["seconds"]
     return grouped
-
-
-def seconds(time: float) -> str:
-    """Three digits and a unit."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if time >= size:
-            return f"{time / size:.3g} {unit}"
-    return f"{time * 1e6:.3g} µs"

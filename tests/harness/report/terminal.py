@@ -84,6 +84,14 @@ def ulps(worst: float) -> str:
     return f"{worst:.1f}" if worst < 999 else f"{worst:.0e}".replace("e+0", "e").replace("e+", "e")
 
 
+def seconds(time: float) -> str:
+    """Three digits and a unit."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if time >= size:
+            return f"{time / size:.3g} {unit}"
+    return f"{time * 1e6:.3g} µs"
+
+
 def closing(record: Record, seconds: float) -> Iterator[str]:
     """How much was verified, and what was not."""
     total = Tally()
