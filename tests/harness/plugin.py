@@ -12,6 +12,7 @@ import torch
 from tests.harness import switches, without_data
 from tests.harness.deviations import LedgerError, ledger
 from tests.harness.devices import compared_across_devices, missing_device
+from tests.harness.examples import surround
 from tests.harness.formats import FORMATS
 from tests.harness.preflight import restrict_crashing_kernels
 from tests.harness.record import RECORD, note
@@ -161,10 +162,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if "meta" in config.stash[TARGETS].devices:
         without_data.wrap(items)
     if len(config.stash[TARGETS].devices) > 1:
-        for item in items:
-            handle = getattr(getattr(item, "obj", None), "hypothesis", None)
-            if handle and "targets" in getattr(item, "fixturenames", ()):
-                handle.inner_test = compared_across_devices(handle.inner_test)
+        with_targets = (item for item in items if "targets" in getattr(item, "fixturenames", ()))
+        surround(with_targets, compared_across_devices)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

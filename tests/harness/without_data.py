@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests.harness.examples import surround
+
 Key = tuple[str, ...]
 FREE = ("vjp", "vmap", "jvp", "forward_ad", "double backward")
 """Paths that hand over results as kernels leave them, for whose strides torch promises nothing:
@@ -75,10 +77,9 @@ def skipped_where_it_looks_at_data(test: Callable[..., Any]) -> Callable[..., An
 
 
 def wrap(items: list[pytest.Item]) -> None:
+    surround(items, skipped_where_it_looks_at_data)
     for item in items:
-        if handle := getattr(getattr(item, "obj", None), "hypothesis", None):
-            handle.inner_test = skipped_where_it_looks_at_data(handle.inner_test)
-        elif isinstance(item, pytest.Function):
+        if isinstance(item, pytest.Function) and not hasattr(item.obj, "hypothesis"):
             item.obj = skipped_where_it_looks_at_data(item.obj)
 
 

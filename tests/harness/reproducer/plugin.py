@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis.control import current_build_context
 
+from tests.harness.examples import surround
 from tests.harness.plugin import TARGETS
 from tests.harness.reproducer.entrances import recording
 from tests.harness.reproducer.file import write, write_ahead
@@ -40,19 +42,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if handle := getattr(getattr(item, "obj", None), "hypothesis", None):
-            if path := config.getoption("--write-ahead"):
-                handle.inner_test = written_ahead(handle.inner_test, path, item.nodeid)
-            else:
-                handle.inner_test = replayed(handle.inner_test)
+    if path := config.getoption("--write-ahead"):
+        surround(items, functools.partial(written_ahead, path))
+    else:
+        surround(items, replayed)
 
 
-def written_ahead(test: Callable[..., Any], path: Path, name: str) -> Callable[..., Any]:
+def written_ahead(path: Path, test: Callable[..., Any]) -> Callable[..., Any]:
     """A test whose every call of torch is written down before it is made."""
 
     @functools.wraps(test)
     def example(*args: Any, **kwargs: Any) -> Any:
+        name = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]  # without its stage
         with recording(Recorder(functools.partial(write_ahead, path, name))):
             return test(*args, **kwargs)
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.errors import UnsatisfiedAssumption
 
+from tests.harness.examples import surround
 from tests.harness.profiles import EXAMPLES
 from tests.meta.faults.catalogue import FAULTS
 from tests.meta.faults.control import CONTROL
@@ -45,31 +46,31 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 FOUND: list[str] = []  # the first failure of a property
+STARTED: list[float] = []  # the examples of the property that is running
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Count the examples of each property until one fails; those of its shrinking do not count."""
-    if config.getoption("--fault") is None:
-        return
-    for item in items:
-        if handle := getattr(getattr(item, "obj", None), "hypothesis", None):
-            handle.inner_test = counted(handle.inner_test)
+    if config.getoption("--fault") is not None:
+        surround(items, counted)
+
+
+def pytest_runtest_setup() -> None:
+    STARTED.clear()
 
 
 def counted(test: Callable[..., Any]) -> Callable[..., Any]:
-    examples, start = 0, 0.0
-
     @functools.wraps(test)
     def example(*args: Any, **kwargs: Any) -> Any:
-        nonlocal examples, start
-        examples, start = examples + 1, start or time.monotonic()
+        STARTED.append(time.monotonic())
         try:
             return test(*args, **kwargs)
         except UnsatisfiedAssumption:
             raise
         except Exception:
             if not FOUND:
-                FOUND.append(f"found in example {examples}, after {time.monotonic() - start:.1f} s")
+                seconds = time.monotonic() - STARTED[0]
+                FOUND.append(f"found in example {len(STARTED)}, after {seconds:.1f} s")
             raise
 
     return example

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import Phase, settings
 
+from tests.harness.examples import surround
+
 INPUTS = {"drawn": None, "general": "uniform", "exact": "integers"}
 """The family that stands for all others: none, and the properties draw what they always draw."""
 
@@ -65,9 +67,7 @@ def pytest_sessionstart() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Know the example that is running."""
-    for item in items:
-        if handle := getattr(getattr(item, "obj", None), "hypothesis", None):
-            handle.inner_test = counted(handle.inner_test)
+    surround(items, counted)
 
 
 def counted(test: Callable[..., Any]) -> Callable[..., Any]:
