@@ -1,13 +1,15 @@
 """nll_loss: the log-probabilities of the true classes, with every option; value and gradient."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from hypothesis import given
 
-from reference.nll_loss import nll_loss, nll_loss_backward
+from reference.nll_loss import class_dim, labels, nll_loss, nll_loss_backward, total_weight
+from reference.reduction import reduce_backward
 from tests.harness.doors import SideDoor, gradients, side_doors, through
 from tests.harness.rounded import Rounded
 from tests.harness.rounding import Rounding
@@ -43,18 +45,35 @@ def test_nll_loss_and_its_gradient_equal_the_reference(
                 partial(torch.nn.NLLLoss, w, **case.options),
             )
             check("nll_loss", "loss", target, y, loss)
-            expected = batched(grad_input) if target.path == "vmap" else grad_input
+            expected = grad_input
+            if target.path == "vmap":
+                expected = batched(grad_input, grad_output, *given, **case.options)
             check("nll_loss", "grad_input", target, grads["input"], expected)
 
 
-def batched(grad_input: Rounded) -> Rounded:
-    """vmap computes what the kernel leaves at zero, and its sign.
+def batched(
+    grad_input: Rounded,
+    grad_output: Any,
+    input: Any,
+    target: np.ndarray,
+    weight: Any,
+    ignore_index: int,
+    reduction: str,
+) -> Rounded:
+    """vmap computes what the kernel leaves at zero, and its sign: 0 times what a label would get.
 
-    Beside a gradient that is not finite that makes NaN: `nll-loss-vmap-spreads-nan` of the ledger.
+    Where that is not finite, it makes NaN: `nll-loss-vmap-spreads-nan` of the ledger.
     """
-    value = grad_input.value
-    spread = ~np.isfinite(value).all(axis=min(1, value.ndim - 1), keepdims=True) & (value == 0)
-    return Rounded(grad_input.rounding, value, np.where(spread, np.inf, grad_input.closed_bound))
+    dim = class_dim(input)
+    kept, classes = labels(target, input.shape[dim], ignore_index)
+    grad = reduce_backward(grad_output, reduction, total_weight(kept, classes, weight))
+    of_each: Any = grad[..., None] if weight is None else weight * grad[..., None]
+    most = np.abs(of_each.value) + of_each.closed_bound
+    overflows = kept[..., None] & ~(most < grad_input.rounding.storage.overflow)
+    shape = (*target.shape, input.shape[dim])  # (N, *positions, C)
+    spread = np.moveaxis(np.broadcast_to(overflows, shape), -1, dim) & (grad_input.value == 0)
+    bound = np.where(spread, np.inf, grad_input.closed_bound)
+    return Rounded(grad_input.rounding, grad_input.value, bound)
 
 
 def takes_layout(input: torch.Tensor) -> bool:

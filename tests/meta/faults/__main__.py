@@ -72,7 +72,9 @@ def progress(futures: Iterator["Future[Run]"], total: int) -> Iterator["Future[R
 
 
 def judged(fault: Fault, seed: int, run: Run) -> Verdict:
-    failed = re.search(r"^(?:FAILED|ERROR) [^\s\[]*?(\w+)(?:\[| - |$)", run.output, re.MULTILINE)
+    failed = re.search(
+        r"^(?:FAILED|ERROR) [^\s\[]*?(\w+)(?:::runTest)?(?:\[| - |$)", run.output, re.MULTILINE
+    )
     told = re.search(r"^found in example (\d+), after ([\d.]+) s", run.output, re.MULTILINE)
     examples, seconds = told.groups() if told and run.exit_code else (1, 0)
     by = failed[1] if failed and run.exit_code else ""
