@@ -222,8 +222,6 @@ def test_operators_and_indices(proved: Any) -> None:
     assert "x.add_(1)" in lines
 
 
-# With any one other file it passes. After all others in one process it has no script: open.
-@pytest.mark.xfail(strict=False, reason="in a run of all of tests/meta, no script is found")
 def test_generators_begin_where_they_began(proved: Any) -> None:
     def test() -> None:
         generator = torch.Generator().manual_seed(5)

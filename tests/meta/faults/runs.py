@@ -9,6 +9,7 @@ import os
 import runpy
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -116,4 +117,7 @@ def script_main(path: str, fault: str) -> int:
         runpy.run_path(path, run_name="__main__")
     except SystemExit as exit_:
         return int(exit_.code or 0)
+    except Exception:
+        traceback.print_exc()
+        return 1
     return 0
