@@ -6,7 +6,7 @@ calls of torch on the same tensors, and the same formulas of the reference in pl
 while the property ran; without Hypothesis, bounds and comparison. Formulas that a property
 evaluates once for several paths count once there, too. Times are CPU milliseconds for one
 comparison of two arrays, medians of several rounds with other examples; a part's share is counted
-by samples of the stack.
+by samples of the stack. Last come three claims as they are ordinarily written (`ordinary.py`).
 """
 
 import importlib
@@ -41,6 +41,7 @@ from tests.optimizers.life import Life
 from tests.optimizers.moments import Moment
 
 ROOT = Path(__file__).parents[2]
+ORDINARY = "tests.meta.ordinary"
 FOLDERS = ("layers", "losses", "clipping", "optimizers", "second_order")
 CALLS_OF_TORCH: tuple[Any, ...] = (doors.gradients, doors.movements)
 CLIPPING = "torch.nn.utils.clip_grad"
@@ -59,14 +60,13 @@ PARTS = {
 
 def properties(text: str) -> Iterator[tuple[str, Callable[..., None]]]:
     """Those that need no fixture but the targets."""
-    for folder in FOLDERS:
-        for file in sorted((ROOT / "tests" / folder).glob("test_*.py")):
-            module = importlib.import_module(f"tests.{folder}.{file.stem}")
-            for name, function in vars(module).items():
-                if not (inspect.isfunction(function) and hasattr(function, "hypothesis")):
-                    continue
-                if list(inspect.signature(function).parameters) == ["targets"] and text in name:
-                    yield name.removeprefix("test_"), function
+    files = (file for name in FOLDERS for file in sorted((ROOT / "tests" / name).glob("test_*.py")))
+    for module in (*(f"tests.{file.parent.name}.{file.stem}" for file in files), ORDINARY):
+        for name, function in vars(importlib.import_module(module)).items():
+            if not (inspect.isfunction(function) and hasattr(function, "hypothesis")):
+                continue
+            if list(inspect.signature(function).parameters) == ["targets"] and text in name:
+                yield name.removeprefix("test_"), function
 
 
 @contextmanager

@@ -87,7 +87,10 @@ def in_transform(x: torch.Tensor) -> bool:
 
 
 def passes_by() -> bool:
-    """Whether torch rewrites what is called: there, a function of Python's own has no place."""
+    """Whether torch rewrites what is called: there, a function of Python's own has no place.
+
+    Of `vmap` it says so nowhere in public.
+    """
     if torch.compiler.is_compiling():
         return True
     return any(i.key() == TransformType.Vmap for i in retrieve_all_functorch_interpreters())
