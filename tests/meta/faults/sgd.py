@@ -20,29 +20,6 @@ def saved() -> Any:
     return optimizer.state_dict()
 
 
-def cleared(optimizer: SGD) -> Any:
-    trained(optimizer, 1)
-    optimizer.zero_grad()
-    return [param.grad for param in parameters(optimizer)]
-
-
-def hooked() -> Any:
-    """How often a hook runs in two steps."""
-    heard: list[Any] = []
-    optimizer = SGD(pair(), lr=0.1)
-    optimizer.register_step_post_hook(lambda *_: heard.append(1))
-    trained(optimizer)
-    return heard
-
-
-PLACES |= {
-    "sgd": Place(SGD, "step", lambda: trained(SGD(pair(), lr=0.1, momentum=0.9))),
-    "sgd saved": Place(Optimizer, "state_dict", saved),
-    "optimizer zero_grad": Place(Optimizer, "zero_grad", lambda: cleared(SGD(pair(), lr=0.1))),
-    "optimizer hooks": Place(Optimizer, "register_step_post_hook", hooked),
-}
-
-
 def surroundings(optimizer: Any) -> Any:
     """All of the memory of which a parameter is a part."""
     memory = torch.full((3,), math.nan)
@@ -56,6 +33,12 @@ def state_after_zero_grad(optimizer: SGD) -> Any:
     trained(optimizer, 1)
     optimizer.zero_grad(set_to_none=False)
     return list(optimizer.state.values())
+
+
+PLACES |= {
+    "sgd": Place(SGD, "step", lambda: trained(SGD(pair(), lr=0.1, momentum=0.9))),
+    "sgd saved": Place(Optimizer, "state_dict", saved),
+}
 
 
 @fault("sgd", "formula", "(param|momentum_buffer)", required=True)
@@ -338,34 +321,3 @@ def momentum_not_saved(sound: Function) -> Function:
         return saved
 
     return state_dict
-
-
-@fault(
-    "optimizer zero_grad",
-    "state",
-    witness=lambda: cleared(SGD([{"params": [param]} for param in pair()], lr=0.1)),
-    message="sgd: (param|momentum_buffer) on cpu float32 ",
-)
-def first_group_cleared(sound: Function) -> Function:
-    """zero_grad clears the gradients of the first group only."""
-
-    def zero_grad(self: Any, set_to_none: bool = True) -> Any:
-        others = [(p, p.grad) for group in self.param_groups[1:] for p in group["params"]]
-        kept = [(p, None if grad is None else grad.clone()) for p, grad in others]
-        sound(self, set_to_none)
-        for param, grad in kept:
-            param.grad = grad
-
-    return zero_grad
-
-
-@fault("optimizer hooks", "registration", message="hook")
-def step_hook_not_registered(sound: Function) -> Function:
-    """register_step_post_hook returns a handle, and the hook never runs."""
-
-    def register(self: Any, hook: Any) -> Any:
-        handle: Any = sound(self, hook)
-        handle.remove()
-        return handle
-
-    return register

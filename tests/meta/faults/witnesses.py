@@ -82,6 +82,12 @@ def moving(given: Iterable[Any]) -> list[Tensor]:
     return [x for x in given if isinstance(x, Tensor) and x.requires_grad]
 
 
+def errors(loss: Function, dtype: torch.dtype = torch.float32, **options: Any) -> Any:
+    """Loss and gradients of a loss of regression, called as its module calls it."""
+    x = numbers(2, 4, dtype=dtype)
+    return derivatives(loss, x, x.flip(0), **({"reduction": "mean"} | options))
+
+
 # Optimizers
 
 
@@ -98,3 +104,11 @@ def trained(optimizer: torch.optim.Optimizer, steps: int = 2) -> Any:
             param.grad = numbers(*param.shape, dtype=param.dtype) - t - i
         optimizer.step()
     return [(param, param.grad, optimizer.state[param]) for param in params]
+
+
+def reloaded(optimizer: torch.optim.AdamW) -> Any:
+    """A new optimizer that goes on where one left off."""
+    trained(optimizer)
+    new = torch.optim.AdamW(pair())
+    new.load_state_dict(optimizer.state_dict())
+    return trained(new)

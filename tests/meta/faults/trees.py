@@ -1,11 +1,10 @@
-"""Faults of modules: what they register, save, copy, clear and call."""
+"""Faults of trees of modules: their members, and what is done to all of them."""
 
 import copy
 from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.hooks import RemovableHandle
 
 from tests.meta.faults.catalogue import PLACES, Function, Place, fault
 from tests.meta.faults.witnesses import numbers
@@ -15,17 +14,6 @@ def appended() -> Any:
     modules = nn.ModuleList([nn.Linear(1, 1)])
     modules.append(nn.Linear(1, 1))
     return modules.state_dict()
-
-
-def hooked(hook: Any = lambda *args: None, remove: bool = False) -> Any:
-    """What hooks hear of a call, and what it gives."""
-    module = nn.Linear(2, 2)
-    heard: list[Any] = []
-    handle = module.register_forward_hook(lambda *args: heard.append(args[-1]))
-    module.register_forward_hook(hook)
-    if remove:
-        handle.remove()
-    return module(numbers(1, 2)), heard
 
 
 def copied(module: nn.Module) -> Any:
@@ -40,20 +28,6 @@ def tied() -> nn.Module:
     module = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
     module[1].weight = module[0].weight
     return module
-
-
-def with_buffer(persistent: bool) -> nn.Module:
-    module = nn.Module()
-    module.register_buffer("q", torch.ones(1), persistent)
-    return module
-
-
-def loaded() -> Any:
-    """A module, after what it was given to load was changed."""
-    module, state = nn.Linear(1, 1), {"weight": torch.ones(1, 1), "bias": torch.ones(1)}
-    module.load_state_dict(state)
-    state["bias"].zero_()
-    return module.state_dict()
 
 
 def cleared_by(function: Any) -> Any:
@@ -74,32 +48,22 @@ def visited() -> Any:
     return names
 
 
+ANSWER = "modules: {output} on cpu is "
+
+
 PLACES |= {
     "modules zero_grad": Place(nn.Module, "zero_grad", lambda: cleared_by(nn.Module.zero_grad)),
-    "modules state_dict": Place(nn.Module, "state_dict", lambda: nn.BatchNorm1d(2).state_dict()),
     "modules append": Place(nn.ModuleList, "append", appended),
-    "modules hook": Place(nn.Module, "register_forward_hook", hooked),
     "modules deepcopy": Place(nn.Parameter, "__deepcopy__", lambda: copied(nn.Linear(2, 2))),
-    "modules register_buffer": Place(
-        nn.Module, "register_buffer", lambda: with_buffer(persistent=True).state_dict()
-    ),
     "modules named_parameters": Place(
         nn.Module,
         "named_parameters",
         lambda: [name for name, _ in nn.Linear(1, 1).named_parameters()],
     ),
     "modules apply": Place(nn.Module, "apply", visited),
-    "modules remove hook": Place(RemovableHandle, "remove", lambda: hooked(remove=True)),
     "modules train": Place(nn.Module, "train", modes),
-    "modules load": Place(
-        nn.Module,
-        "load_state_dict",
-        lambda: nn.Linear(2, 2).load_state_dict(nn.Linear(2, 2).state_dict()),
-    ),
     "modules to": Place(nn.Module, "to", lambda: nn.BatchNorm1d(2).to(torch.float64).state_dict()),
 }
-
-ANSWER = "modules: {output} on cpu is "
 
 
 @fault(
@@ -117,19 +81,6 @@ def old_values_left(sound: Function) -> Function:
     return zero_grad
 
 
-@fault("modules state_dict", "registration", message="test_buffers_move_and_are_saved")
-def buffer_missing(sound: Function) -> Function:
-    """The last buffer of each module is not saved."""
-
-    def state_dict(self: Any, *args: Any, prefix: str = "", **options: Any) -> Any:
-        state: Any = sound(self, *args, prefix=prefix, **options)
-        for name in list(self._buffers)[-1:]:
-            state.pop(prefix + name, None)
-        return state
-
-    return state_dict
-
-
 @fault("modules append", "registration", message="a ModuleList has lost members")
 def member_not_registered(sound: Function) -> Function:
     """ModuleList.append keeps the module as a plain attribute."""
@@ -139,17 +90,6 @@ def member_not_registered(sound: Function) -> Function:
         return self
 
     return append
-
-
-@fault("modules hook", "registration", message="test_hooks_run_once_each")
-def hook_runs_twice(sound: Function) -> Function:
-    """A forward hook is called twice for each call of its module."""
-
-    def register(self: Any, hook: Any, **options: Any) -> Any:
-        sound(self, hook, **options)
-        return sound(self, hook, **options)
-
-    return register
 
 
 @fault("modules deepcopy", "aliasing", "parameters", message=ANSWER)
@@ -169,21 +109,6 @@ def mode_of_children_forgotten(sound: Function) -> Function:
     return train
 
 
-@fault(
-    "modules load",
-    "option",
-    witness=lambda: nn.Linear(2, 2).load_state_dict({}),
-    message="DID NOT RAISE",
-)
-def missing_keys_forgiven(sound: Function) -> Function:
-    """Strict loading says nothing of missing keys."""
-
-    def load(self: Any, state: Any, strict: bool = True, **options: Any) -> Any:
-        return sound(self, self.state_dict() | state, strict=strict, **options)
-
-    return load
-
-
 @fault("modules to", "registration", "named_buffers", message=ANSWER)
 def buffers_left_behind(sound: Function) -> Function:
     """to(dtype) converts the parameters, and not the buffers."""
@@ -196,46 +121,6 @@ def buffers_left_behind(sound: Function) -> Function:
         return moved
 
     return to
-
-
-@fault(
-    "modules state_dict",
-    "registration",
-    witness=lambda: with_buffer(persistent=False).state_dict(),
-    message="(test_buffers_move_and_are_saved|modules: state_dict on cpu is)",
-)
-def passing_buffers_saved(sound: Function) -> Function:
-    """Buffers that are not persistent are saved, too."""
-
-    def state_dict(self: Any, *args: Any, prefix: str = "", **options: Any) -> Any:
-        state: Any = sound(self, *args, prefix=prefix, **options)
-        for name, buffer in self._buffers.items():
-            if buffer is not None:
-                state.setdefault(prefix + name, buffer)
-        return state
-
-    return state_dict
-
-
-@fault(
-    "modules register_buffer",
-    "registration",
-    witness=lambda: with_buffer(persistent=False).state_dict(),
-    message="modules: state_dict on cpu is",
-)
-def persistence_ignored(sound: Function) -> Function:
-    """register_buffer(persistent=False) registers a persistent one."""
-    return lambda self, name, tensor, persistent=True: sound(self, name, tensor)
-
-
-@fault("modules load", "aliasing", witness=loaded, message="")
-def given_tensors_taken(sound: Function) -> Function:
-    """load_state_dict takes the tensors that it is given, instead of their numbers."""
-
-    def load(self: Any, state: Any, strict: bool = True, assign: bool = False) -> Any:
-        return sound(self, state, strict, True)
-
-    return load
 
 
 @fault(
@@ -311,27 +196,3 @@ def parents_visited_first(sound: Function) -> Function:
         return self
 
     return apply
-
-
-@fault("modules remove hook", "registration", message="test_hooks_run_once_each")
-def hook_not_removed(sound: Function) -> Function:
-    """The handle of a hook removes nothing."""
-    return lambda self: None  # type: ignore[return-value]
-
-
-@fault(
-    "modules hook",
-    "registration",
-    witness=lambda: hooked(lambda module, args, output: -output),
-    message="test_hooks_run_once_each",
-)
-def answer_ignored(sound: Function) -> Function:
-    """What a forward hook returns does not take the place of the output."""
-
-    def register(self: Any, hook: Any, **options: Any) -> Any:
-        def without_answer(*args: Any) -> None:
-            hook(*args)
-
-        return sound(self, without_answer, **options)
-
-    return register

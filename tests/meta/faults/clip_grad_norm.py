@@ -1,4 +1,4 @@
-"""Faults of gradient clipping."""
+"""Faults of clipping by the norm."""
 
 import math
 from collections.abc import Callable
@@ -36,17 +36,6 @@ def refused(grad: torch.Tensor) -> Any:
         return str(error)[:24], grad
 
 
-def scaled(*grads: torch.Tensor) -> Any:
-    utils.clip_grads_with_norm_(parameters(*grads), 1.0, torch.tensor(2.0), None)
-    return grads
-
-
-def value_clipped(*grads: torch.Tensor) -> Any:
-    params = parameters(*grads)
-    utils.clip_grad_value_(params, 0.5, None)
-    return [param.grad for param in params]
-
-
 def surroundings(clip: Callable[[torch.Tensor], Any]) -> Any:
     """All of the memory of which a gradient is a part."""
     memory = torch.full((3,), math.nan)
@@ -54,28 +43,6 @@ def surroundings(clip: Callable[[torch.Tensor], Any]) -> Any:
     clip(memory[1:2])
     return memory
 
-
-def whoever_holds_it(clip: Callable[[torch.Tensor], Any]) -> Any:
-    """A gradient that somebody else holds as well."""
-    grad = numbers(3)
-    clip(grad)
-    return grad
-
-
-PLACES |= {
-    "clip_grad_norm": Place(
-        utils, "clip_grad_norm_", lambda: norm_clipped(numbers(3), numbers(2, 2))
-    ),
-    "get_total_norm": Place(
-        utils, "get_total_norm", lambda: utils.get_total_norm([numbers(3), numbers(2, 2)], 2.0)
-    ),
-    "clip_grads_with_norm": Place(
-        utils, "clip_grads_with_norm_", lambda: scaled(numbers(3), numbers(2, 2))
-    ),
-    "clip_grad_value": Place(
-        utils, "clip_grad_value_", lambda: value_clipped(numbers(3), numbers(2, 2))
-    ),
-}
 
 MESSAGE = "clip_grad_norm: {output} on cpu"
 
@@ -85,6 +52,23 @@ def given(parameters: Any) -> tuple[Any, list[Any]]:
     parameters = parameters if isinstance(parameters, torch.Tensor) else list(parameters)
     each = [parameters] if isinstance(parameters, torch.Tensor) else parameters
     return parameters, [p for p in each if p.grad is not None]
+
+
+def without(params: Any, left_out: Any, norm_of: Function, *options: Any) -> torch.Tensor:
+    """The norm of the gradients that are not left out."""
+    grads = [p.grad for p in params if not any(p is q for q in left_out)]
+    return norm_of(grads, *options)
+
+
+def any_nan(params: Any) -> bool:
+    return any(bool(p.grad.isnan().any()) for p in params)
+
+
+PLACES |= {
+    "clip_grad_norm": Place(
+        utils, "clip_grad_norm_", lambda: norm_clipped(numbers(3), numbers(2, 2))
+    ),
+}
 
 
 @fault("clip_grad_norm", "formula", "(grad|total_norm)")
@@ -190,82 +174,6 @@ def clipped_before_it_is_refused(sound: Function) -> Function:
 
 
 @fault(
-    "get_total_norm",
-    "precision",
-    "(grad|total_norm)",
-    witness=lambda: torch.nn.utils.get_total_norm([numbers(3).bfloat16(), numbers(3)], 2.0),
-    elements=8,
-    message=MESSAGE,
-)
-def norms_in_the_first_dtype(sound: Function) -> Function:
-    """A corner of mixed dtypes: the norms are brought to the first gradient's dtype."""
-    return lambda grads, *args: sound([g.to(grads[0].dtype) for g in grads], *args)
-
-
-@fault(
-    "clip_grads_with_norm",
-    "corner",
-    "grad",
-    witness=lambda: scaled(numbers(3).bfloat16(), numbers(3)),
-    message=MESSAGE,
-)
-def only_the_first_dtype_scaled(sound: Function) -> Function:
-    """A corner of mixed dtypes: gradients of another dtype than the first one's are left alone."""
-
-    def clip(parameters: Any, *args: Any) -> Any:
-        _, present = given(parameters)
-        return sound([p for p in present if p.dtype == present[0].dtype], *args)
-
-    return clip
-
-
-@fault("clip_grad_value", "formula", "grad", elements=32)
-def cut_off_on_one_side(sound: Function) -> Function:
-    """Only what is too large is cut off, and not what is too far below 0."""
-
-    def clip(parameters: Any, limit: float, foreach: Any) -> Any:
-        for p in given(parameters)[1]:
-            p.grad.clamp_(max=limit)
-
-    return clip
-
-
-@fault(
-    "clip_grad_value",
-    "corner",
-    "grad",
-    witness=lambda: value_clipped(torch.tensor([math.nan, 1.0])),
-)
-def nan_cut_off(sound: Function) -> Function:
-    """A corner: NaN counts as too large."""
-
-    def clip(parameters: Any, limit: float, foreach: Any) -> Any:
-        parameters, present = given(parameters)
-        sound(parameters, limit, foreach)
-        for p in present:
-            p.grad.nan_to_num_(limit, math.inf, -math.inf)
-
-    return clip
-
-
-@fault("clip_grad_value", "aliasing", "grad", witness=lambda: whoever_holds_it(value_clipped))
-def gradient_replaced(sound: Function) -> Function:
-    """The clipped gradient is a new tensor; whoever holds the old one sees nothing of it."""
-
-    def clip(parameters: Any, limit: float, foreach: Any) -> Any:
-        for p in given(parameters)[1]:
-            p.grad = p.grad.clamp(min=-limit, max=limit)
-
-    return clip
-
-
-def without(params: Any, left_out: Any, norm_of: Function, *options: Any) -> torch.Tensor:
-    """The norm of the gradients that are not left out."""
-    grads = [p.grad for p in params if not any(p is q for q in left_out)]
-    return norm_of(grads, *options)
-
-
-@fault(
     "clip_grad_norm",
     "corner",
     "(grad|total_norm)",
@@ -306,10 +214,6 @@ def nan_is_not_infinite(sound: Function) -> Function:
     return clip
 
 
-def any_nan(params: Any) -> bool:
-    return any(bool(p.grad.isnan().any()) for p in params)
-
-
 @fault(
     "clip_grad_norm",
     "state",
@@ -324,61 +228,5 @@ def generator_exhausted(sound: Function) -> Function:
         if isinstance(parameters, torch.Tensor | list | tuple):
             return sound(parameters, *args)
         return utils.get_total_norm([p.grad for p in given(parameters)[1]], *args[1:])
-
-    return clip
-
-
-@fault(
-    "get_total_norm",
-    "precision",
-    "total_norm",
-    witness=lambda: utils.get_total_norm([numbers(3).double(), numbers(2).double()], 2.0),
-    dtype="float64",
-    message=MESSAGE,
-)
-def norms_in_float32(sound: Function) -> Function:
-    """The norms of float64 gradients are gathered in float32."""
-
-    def total(grads: Any, *args: Any) -> Any:
-        norm = sound(grads, *args)
-        return norm.float().double() if norm.dtype == torch.float64 else norm
-
-    return total
-
-
-@fault(
-    "get_total_norm",
-    "option",
-    "(grad|total_norm)",
-    witness=lambda: utils.get_total_norm([numbers(3), numbers(2, 2)], math.inf),
-    elements=8,
-    message=MESSAGE,
-)
-def maxima_added_up(sound: Function) -> Function:
-    """The infinity norm of all gradients is the sum of their norms, instead of the largest."""
-
-    def total(grads: Any, order: float = 2.0, *args: Any) -> Any:
-        grads = list(grads)
-        if order != math.inf or len(grads) < 2:
-            return sound(grads, order, *args)
-        norms = [sound([grad], order, *args) for grad in grads]
-        return torch.stack([norm.to(norms[0].dtype) for norm in norms]).sum()
-
-    return total
-
-
-@fault(
-    "clip_grad_value",
-    "corner",
-    "grad",
-    witness=lambda: value_clipped(numbers(3), numbers(3).bfloat16()),
-    elements=32,
-)
-def only_the_first_group_cut_off(sound: Function) -> Function:
-    """Gradients of another dtype than the first one's are a group of their own, and forgotten."""
-
-    def clip(parameters: Any, *args: Any) -> Any:
-        _, present = given(parameters)
-        sound([p for p in present if p.grad.dtype == present[0].grad.dtype], *args)
 
     return clip
