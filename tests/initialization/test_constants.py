@@ -14,6 +14,7 @@ from torch.nn import init
 from reference.initialization import dirac
 from tests.harness.rounded import Rounded
 from tests.harness.rounding import Rounding
+from tests.harness.strategies.hyperparameters import floats
 from tests.harness.targets import Targets
 from tests.harness.verdict import check
 from tests.initialization.draws import Empty, empties
@@ -40,7 +41,7 @@ def fits_into(
 
 
 @few
-@given(empty=empties(), constant=constants | st.floats(-1e4, 1e4))
+@given(empty=empties(), constant=constants | floats(-1e4, 1e4))
 def test_constants_fill_a_tensor(targets: Targets, empty: Empty, constant: float) -> None:
     def everywhere(rounding: Rounding) -> Rounded:
         return np.broadcast_to(rounding.scalar(constant), empty.shape)  # type: ignore[call-overload]

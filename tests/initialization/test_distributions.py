@@ -18,6 +18,7 @@ from tests.harness.deviations import TORCH
 from tests.harness.formats import FORMATS, Format
 from tests.harness.rounded import Rounded
 from tests.harness.rounding import Rounding
+from tests.harness.strategies.hyperparameters import floats
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check
 from tests.initialization.draws import Empty, empties, seeds
@@ -29,8 +30,8 @@ few = settings(max_examples=max(10, settings().max_examples // 5))
 
 ends = st.sampled_from(
     ((0.0, 1.0), (-0.1, 0.1), (1000.0, 1001.0), (-0.5, 0.1), (0.1, 0.3), (1.0, 1.0))
-) | st.tuples(st.floats(-100, 100), st.floats(0, 100)).map(lambda x: (x[0], x[0] + x[1]))
-means = st.sampled_from((0.0, 1.0, 100.0, -5.0)) | st.floats(-100, 100)
+) | st.tuples(floats(-100, 100), floats(0, 100)).map(lambda x: (x[0], x[0] + x[1]))
+means = st.sampled_from((0.0, 1.0, 100.0, -5.0)) | floats(-100, 100)
 stds = st.sampled_from((1.0, 0.02, 1e-3, 100.0)) | st.floats(1e-3, 100)
 
 

@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from torch.nn import init
 
 from reference.initialization import GAINS, calculate_gain, fans, kaiming_std, xavier_std
+from tests.harness.strategies.hyperparameters import floats
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check
 from tests.initialization.draws import Empty, drawn_with, empties
 
 NONLINEARITIES = (*GAINS, "leaky_relu")
 few = settings(max_examples=max(10, settings().max_examples // 2))
-slopes = st.sampled_from((0.0, 0.01, 1.0, math.sqrt(5), -0.5)) | st.floats(0, 4)
+slopes = st.sampled_from((0.0, 0.01, 1.0, math.sqrt(5), -0.5)) | floats(0, 4)
 
 
 @dataclass(frozen=True)

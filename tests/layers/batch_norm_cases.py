@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from reference.batch_statistics import values_per_channel
 from tests.harness.strategies.arrays import DrawnArray, arrays
+from tests.harness.strategies.hyperparameters import floats
 from tests.harness.strategies.shapes import sides
 
 MODULES = {
@@ -20,7 +21,7 @@ MODULES = {
 """By the dimensions of the input."""
 
 families = st.sampled_from(("integers", "dyadic", "uniform", "wide", "offset", "plateau"))
-momenta = st.sampled_from((0.1, 0.0, 1.0, 0.5)) | st.floats(0, 1)
+momenta = st.sampled_from((0.1, 0.0, 1.0, 0.5)) | floats(0, 1)
 epsilons = st.sampled_from((1e-5, 1.0, 2.0**-10, 1e-8)) | st.floats(1e-8, 1)
 
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from hypothesis import strategies as st
 
 from tests.harness.strategies.arrays import DrawnArray, arrays
+from tests.harness.strategies.hyperparameters import floats
 from tests.harness.strategies.shapes import shapes
 from tests.harness.strategies.values import families
 
@@ -22,7 +23,7 @@ LAYERS: dict[str, tuple[Dropout, Callable[..., torch.nn.Module], tuple[int, int]
 }
 """Function, module, and the least and the most dimensions; with the least of two, no batch."""
 
-probabilities = st.sampled_from((0.5, 0.25, 0.0, 1.0, 0.1)) | st.floats(0, 0.999)
+probabilities = st.sampled_from((0.5, 0.25, 0.0, 1.0, 0.1)) | floats(0, 0.999)
 seeds = st.integers(0, 2**63 - 1)
 
 

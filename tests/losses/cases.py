@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from reference.reduction import REDUCTIONS
 from tests.harness.reproducer.pause import literal
 from tests.harness.strategies.arrays import DrawnArray, arrays
+from tests.harness.strategies.hyperparameters import floats
 from tests.harness.strategies.layouts import LAYOUTS, layouts_of
 from tests.harness.strategies.shapes import sides
 from tests.harness.strategies.values import families, values
@@ -19,7 +20,7 @@ from tests.harness.targets import Target
 ROWS = 257  # at most; in half types a mean over more of them says nothing
 
 reductions = st.sampled_from(REDUCTIONS)
-smoothings = st.sampled_from((0.0, 0.1, 0.5, 1.0)) | st.floats(0, 1)
+smoothings = st.sampled_from((0.0, 0.1, 0.5, 1.0)) | floats(0, 1)
 tame = st.sampled_from(("integers", "dyadic", "uniform"))
 
 
