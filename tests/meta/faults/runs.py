@@ -4,6 +4,7 @@ Importing torch takes longer than most of these runs. So one server process impo
 forks a fresh process for each run; where the system cannot fork, each run imports it again.
 """
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -18,9 +19,6 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).parents[3]
-
-PRELOADED = ["torch", "torch._dynamo", "hypothesis.strategies", "pytest"]
-"""Nothing of our own. The second is what the first optimizer of a process imports."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def forking() -> Any:
     forks = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if forks else "spawn")
     if forks:
-        context.set_forkserver_preload(PRELOADED)
+        context.set_forkserver_preload(["tests.meta.faults.preloaded"])
     return context
 
 
@@ -91,6 +89,7 @@ def run(main: Callable[..., int], args: tuple[str, ...], folder: str) -> Run:
 
     import torch
 
+    gc.freeze()  # pytest collects garbage when it ends: not among all that was imported
     torch.set_num_threads(1)
     exit_code = main(*args)
     sys.stdout.flush()
