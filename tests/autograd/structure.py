@@ -77,7 +77,8 @@ def same_graph(roots: list[tuple[str, torch.Tensor, Tensor]], leaves: dict[Tenso
     for name, actual, expected in roots:
         if expected.node is None:
             if actual.requires_grad:
-                raise Deviation(f"graph: {name} has a graph, expected none")
+                text = f"graph: {name} has a graph, expected none"
+                raise Deviation(text, actual, right="not got.requires_grad")
             continue
         start = get_gradient_edge(actual)
         meet(name, (expected.node, expected.output_nr), start.node, start.output_nr)

@@ -22,7 +22,7 @@ from tests.autograd.structure import same_graph
 from tests.claims.claim import Claim, holds
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target, Targets
-from tests.harness.verdict import Deviation, check
+from tests.harness.verdict import ACCEPTED, REFUSED, Deviation, check
 
 
 class Run:
@@ -115,7 +115,7 @@ def test_programs_have_the_values_gradients_and_errors_of_the_reference(
                     break
                 for position, (x, y) in enumerate(zip(actual.values, expected.values, strict=True)):
                     grad = x.grad if x.is_leaf or x.retains_grad else None  # else torch warns
-                    same_gradient(target, f"v{position}.grad", grad, y.grad, rounding)
+                    same_gradient(target, f"v{position}.grad", grad, y.grad, rounding, x)
                 check_arrivals(target, actual, expected, rounding)
 
 
@@ -169,18 +169,19 @@ def check_arrivals(target: Target, actual: Run, expected: Run, rounding: Roundin
         if len(arrivals) > 1:
             raise Deviation(f"graph: the hook of v{position} on {target} ran {len(arrivals)} times")
         arrived = arrivals.pop() if arrivals else None
-        same_gradient(
-            target, f"the gradient on its way to v{position}", arrived, watcher.grad, rounding
-        )
+        name = f"the gradient on its way to v{position}"
+        same_gradient(target, name, arrived, watcher.grad, rounding)
         watcher.grad = None
 
 
 def same_gradient(
-    target: Target, name: str, actual: Any, expected: Any, rounding: Rounding
+    target: Target, name: str, actual: Any, expected: Any, rounding: Rounding, of: Any = None
 ) -> None:
+    """`of` is the tensor whose `.grad` this is, if it is."""
     if (actual is None) != (expected is None):
         wanted = "one is expected" if actual is None else "none is expected"
-        raise Deviation(f"graph: {name} on {target} is {actual}, but {wanted}")
+        right = f"got.grad is {'not ' * (actual is None)}None"
+        raise Deviation(f"graph: {name} on {target} is {actual}, but {wanted}", of, right=right)
     if expected is not None:
         check("graph", "gradient", target, actual, rounding.stored(rounding.operand(expected)))
 
@@ -189,7 +190,8 @@ def same_misuse(target: Target, where: str, actual: str, expected: str) -> None:
     if actual != expected:
         raise Deviation(
             f"graph: {where} on {target} end in {actual or 'no error'!r},"
-            f" expected {expected or 'no error'!r}"
+            f" expected {expected or 'no error'!r}",
+            right=REFUSED if not actual else "" if expected else ACCEPTED,
         )
 
 
@@ -197,4 +199,5 @@ def same_state(target: Target, name: str, actual: torch.Tensor, expected: Tensor
     for attribute in ("requires_grad", "is_leaf"):
         got, wanted = getattr(actual, attribute), getattr(expected, attribute)
         if got != wanted:
-            raise Deviation(f"graph: {name}.{attribute} on {target} is {got}, expected {wanted}")
+            text = f"graph: {name}.{attribute} on {target} is {got}, expected {wanted}"
+            raise Deviation(text, actual, right=f"got.{attribute} is {wanted}")

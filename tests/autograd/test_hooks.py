@@ -45,5 +45,7 @@ def test_each_hook_hears_what_the_one_before_it_answered(
         if [g.tolist() for g in heard] != [g.tolist() for g in expected[:-1]]:
             deviates("graph", "hook", target, f"hears {heard}, expected {expected[:-1]}")
         assert x.grad is not None
-        if not torch.equal(x.grad, expected[-1] * (1 if leaf else 2)):
-            deviates("graph", "gradient", target, f"is {x.grad} after hooks, expected {expected}")
+        wanted = (expected[-1] * (1 if leaf else 2)).tolist()
+        if x.grad.tolist() != wanted:
+            what = f"is {x.grad} after hooks, expected {wanted}"
+            deviates("graph", "gradient", target, what, x, f"got.grad.tolist() == {wanted}")

@@ -111,7 +111,7 @@ class Untouched:
             if p.grad is not grad:
                 deviates(component, "grad", target, "is another tensor than before")
             if not p.eq(1).all():
-                deviates(component, "param", target, "was written to")
+                deviates(component, "param", target, "was written to", p, "got.eq(1).all()")
         for grad, numbers in zip(self.present, self.numbers, strict=True):
             grad.copy_(numbers)
         if not self.as_before():

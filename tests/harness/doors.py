@@ -98,13 +98,16 @@ def gradients(
     if wanted:
         output.backward(grad_output)
     elif output.requires_grad:
-        raise Deviation(f"the output on {target} requires a gradient that nobody asked for")
+        text = f"the output on {target} requires a gradient that nobody asked for"
+        raise Deviation(text, output, right="not got.requires_grad")
     for name in leaves.keys() - wanted:
         if leaves[name].grad is not None:
-            raise Deviation(f"{name} on {target} got a gradient that nobody asked for")
+            text = f"{name} on {target} got a gradient that nobody asked for"
+            raise Deviation(text, leaves[name], right="got.grad is None")
     for name, x in given.items() if target.device != "meta" else ():  # which has nothing to write
         if not torch.equal(x, before[name]) and not torch.equal(*map(numbered, (x, before[name]))):
-            raise Deviation(f"{name} on {target} was written to")
+            same = "torch.equal(got[0].nan_to_num(7), got[1].nan_to_num(7))"
+            raise Deviation(f"{name} on {target} was written to", (x, before[name]), right=same)
     return output, {name: leaves[name].grad for name in wanted}
 
 

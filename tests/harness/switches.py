@@ -85,6 +85,14 @@ def state() -> dict[str, Any]:
     return {name: switch.read() for name, switch in SWITCHES.items()}
 
 
+UNTOUCHED = state()
+
+
+def changed() -> dict[str, Any]:
+    """The switches that are not as they were at the start, and how they are."""
+    return {name: now for name, now in state().items() if now != UNTOUCHED[name]}
+
+
 def restore(before: dict[str, Any]) -> list[str]:
     """Set everything as before, and say what was not."""
     after = state()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from hypothesis.vendor.pretty import RepresentationPrinter
 
 from tests.harness.devices import offers_dtype
 from tests.harness.formats import FORMATS
@@ -35,6 +36,10 @@ class Targets:
 
     devices: tuple[str, ...] = ("cpu",)
     dtypes: tuple[str, ...] = tuple(FORMATS)
+
+    def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
+        """On one line, which the message leaves out."""
+        printer.text(repr(self))
 
     def by_dtype(self, *paths: str) -> Iterator[tuple[str, list[Target]]]:
         """The targets of each dtype together: they share the reference's evaluation."""

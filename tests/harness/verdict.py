@@ -4,6 +4,7 @@ from typing import Any, NoReturn
 
 import torch
 
+from tests.harness import switches
 from tests.harness.border import to_numpy
 from tests.harness.comparison import Comparison
 from tests.harness.deviations import ledger
@@ -13,6 +14,10 @@ from tests.harness.rounding import Rounding
 from tests.harness.targets import Target
 from tests.harness.without_data import LAYOUTS
 
+REFUSED = "refused"  # in the place of a condition: the last call must raise
+ACCEPTED = "accepted"  # the last call must not raise
+IS_THERE = "got is not None"
+
 
 class Deviation(AssertionError):
     """torch computed something that no faithful implementation computes."""
@@ -20,13 +25,16 @@ class Deviation(AssertionError):
     def __init__(
         self,
         text: str,
-        actual: torch.Tensor | None = None,
+        actual: Any = None,
         comparison: Comparison | None = None,
         wanted: Any = None,
+        right: str = "",
     ) -> None:
         super().__init__(text)
         self.actual, self.comparison = actual, comparison
         self.wanted = wanted  # dtype, shape and device, where those are wrong
+        self.right = right  # else: what must be true of `got`, in Python
+        self.switches = switches.changed()
 
 
 def check(
@@ -39,7 +47,7 @@ def check(
     """
     where = f"{component}: {output} on {target}"
     if actual is None:
-        raise Deviation(f"{where} is missing: torch returned None")
+        raise Deviation(f"{where} is missing: torch returned None", right=IS_THERE)
     described = (actual.dtype, actual.shape, actual.device.type)
     wanted = (target.torch_dtype, expected.shape, target.device_type)
     if described != wanted:
@@ -81,8 +89,14 @@ def exactly(
     check(component, output, target, actual, Rounding.kernel(target.dtype).array(expected))
 
 
-def deviates(component: str, output: str, target: Target, what: str) -> NoReturn:
-    """Count and raise a deviation that is no matter of numbers."""
+def deviates(
+    component: str, output: str, target: Target, what: str, got: Any = None, right: str = ""
+) -> NoReturn:
+    """Count and raise a deviation that is no matter of numbers.
+
+    `right` is a condition in Python that `got`, a tensor, module or optimizer of torch, or a tuple
+    of them, does not fulfil: the script of the failure ends with it.
+    """
     tally = RECORD.tally((target.device, component, target.path, output), target.dtype)
     tally.add(Tally(examples=1, deviations=1))
-    raise Deviation(f"{component}: {output} on {target} {what}")
+    raise Deviation(f"{component}: {output} on {target} {what}", got, right=right)

@@ -9,8 +9,8 @@ import torch
 from hypothesis import strategies as st
 from hypothesis.vendor.pretty import RepresentationPrinter
 
-from tests.harness.border import to_numpy
 from tests.harness.formats import FORMATS
+from tests.harness.reproducer.pause import literal
 from tests.harness.rounded import Rounded
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.layouts import LAYOUTS
@@ -39,12 +39,13 @@ class Empty:
         """Hypothesis would print the fields."""
         printer.text(repr(self))
 
+    @literal
     def tensor(self, target: Target) -> torch.Tensor:
         """Zeros, in a layout whose gaps are NaN."""
         zeros = torch.zeros(self.shape, dtype=target.torch_dtype, device=target.device)
         return LAYOUTS[self.layout](zeros)
 
-    def filled(self, component: str, target: Target, fill: Fill, count: int = 1) -> np.ndarray:
+    def filled(self, component: str, target: Target, fill: Fill, count: int = 1) -> torch.Tensor:
         """At least `count` numbers, (numbers,), of as many tensors as that takes, at most 64.
 
         Each must be filled in place, and returned, and nothing around it written to.
@@ -54,18 +55,20 @@ class Empty:
         for _ in range(min(64, max(1, count // max(1, math.prod(self.shape))))):
             tensor = self.tensor(target)
             gaps = nan_in_memory(tensor)
-            if fill(tensor, generator) is not tensor:
-                deviates(component, "numbers", target, "are not in the tensor that was given")
-            if nan_in_memory(tensor) != gaps:
-                deviates(component, "surroundings", target, "of the tensor were written to")
-            found.append(to_numpy(tensor).ravel())
-        return np.concatenate(found)
+            if (returned := fill(tensor, generator)) is not tensor:
+                what, both = "are not in the tensor that was given", (returned, tensor)
+                deviates(component, "numbers", target, what, both, "got[0] is got[1]")
+            if (now := nan_in_memory(tensor)) != gaps:
+                what, right = "of the tensor were written to", f"got == {int(gaps)}  # NaN"
+                deviates(component, "surroundings", target, what, now, right)
+            found.append(tensor.reshape(-1))
+        return torch.cat(found)
 
 
-def nan_in_memory(tensor: torch.Tensor) -> int:
+def nan_in_memory(tensor: torch.Tensor) -> torch.Tensor:
     """How many NaN there are in all that a tensor is a view into."""
-    memory = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
-    return int(memory.set_(tensor.untyped_storage()).isnan().sum())
+    size = tensor.untyped_storage().nbytes() // tensor.element_size()
+    return tensor.as_strided((size,), (1,), 0).isnan().sum()
 
 
 @st.composite

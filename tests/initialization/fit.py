@@ -13,9 +13,12 @@ none of n falls into a tail of probability p has the chance (1 - p)^n, below exp
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
+import torch
 
+from tests.harness.border import to_numpy
 from tests.harness.record import RECORD, Tally
 from tests.harness.targets import Target
 from tests.harness.verdict import deviates
@@ -39,7 +42,7 @@ class Distribution:
 def check_fit(
     component: str,
     target: Target,
-    numbers: np.ndarray,
+    numbers: torch.Tensor,
     expected: Distribution,
     spacing: Callable[[np.ndarray], np.ndarray],
     elsewhere: float = 0.0,
@@ -49,35 +52,51 @@ def check_fit(
     Args:
         component: whose numbers they are.
         target: where they were drawn.
-        numbers: (n,), at least one.
+        numbers: (n,), at least one, in the dtype of torch.
         expected: what they are drawn from.
         spacing: how far from x rounding may have taken a number that is stored as x.
         elsewhere: the chance that torch is known to put a number elsewhere in the range.
     """
-    x, n = np.sort(numbers), numbers.size
-    if not (expected.least <= x[0] and x[-1] <= expected.most):
-        ends = f"{expected.least} to {expected.most}"
-        deviates(component, "numbers", target, f"reach from {x[0]} to {x[-1]}, not only {ends}")
-    tails = (expected.cdf, x[:1], spacing(x[:1])), (expected.survival, x[-1:], -spacing(x[-1:]))
-    for tail, outermost, inwards in tails:
+    x, n = np.sort(to_numpy(numbers)), numbers.numel()
+
+    def wrong(what: str, right: str) -> NoReturn:
+        deviates(component, "numbers", target, what, numbers, right)
+
+    least, most = expected.least, expected.most
+    if not (least <= x[0] and x[-1] <= most):
+        within = " and ".join(
+            f"(got {sign} {end!r}).all()"
+            for sign, end in ((">=", least), ("<=", most))
+            if math.isfinite(end)
+        )
+        wrong(f"reach from {x[0]} to {x[-1]}, not only {least} to {most}", within)
+    tails = (
+        (expected.cdf, x[:1], spacing(x[:1]), "got.min()", "<>"),
+        (expected.survival, x[-1:], -spacing(x[-1:]), "got.max()", "><"),
+    )
+    for tail, outermost, inwards, end, signs in tails:
+        farther, nearer = (f"{end} {sign} {float(outermost[0])!r}" for sign in signs)
         if not elsewhere and tail(outermost + inwards)[0] < FALSE_ALARM / n:
-            what = f"reach to {outermost[0]}, which chance does not allow"
-            deviates(component, "numbers", target, what)
+            wrong(f"reach to {outermost[0]}, which chance does not allow", nearer)
         if tail(outermost - inwards)[0] * n * (1 - elsewhere) > math.log(2 / FALSE_ALARM):
-            what = f"reach to {outermost[0]} only, which chance does not allow"
-            deviates(component, "numbers", target, what)
+            wrong(f"reach to {outermost[0]} only, which chance does not allow", farther)
     i = np.unique(np.concatenate([np.arange(0, n, 1 + n // 512), [n - 1]]))
     at, doubt = x[i], spacing(x[i])
-    too_many = np.searchsorted(x, at, "right") / n - expected.cdf(at + doubt)
-    too_few = expected.cdf(at - doubt) - np.searchsorted(x, at, "left") / n
+    most_at, least_below = expected.cdf(at + doubt), expected.cdf(at - doubt)
+    too_many = np.searchsorted(x, at, "right") / n - most_at
+    too_few = least_below - np.searchsorted(x, at, "left") / n
     allowed = math.sqrt(math.log(2 / FALSE_ALARM) / (2 * n)) + most_strays(n, elsewhere) / n
     furthest = max(0.0, too_many.max(), too_few.max())
     tally = Tally(examples=1, elements=n, worst_share=furthest / allowed)
     tally.shares[min(9, int(10 * tally.worst_share))] = 1
     RECORD.tally((target.device, component, target.path, "numbers"), target.dtype).add(tally)
     if furthest > allowed:
+        k = np.argmax(np.maximum(too_many, too_few))
+        share = f"(got <= {float(at[k])!r}).double().mean() <= {most_at[k] + allowed}"
+        if too_few[k] > too_many[k]:
+            share = f"(got < {float(at[k])!r}).double().mean() >= {least_below[k] - allowed}"
         what = f"off by {furthest:.3f} in distribution, where chance allows {allowed:.3f}"
-        deviates(component, "numbers", target, f"are {what} ({n} of them)")
+        wrong(f"are {what} ({n} of them)", share)
 
 
 def most_strays(n: int, chance: float) -> int:

@@ -14,6 +14,7 @@ from packaging.version import Version
 from torch.nn import init
 
 from reference.distributions import normal_cdf, trunc_normal_cdf, uniform_cdf
+from tests.harness.border import to_numpy
 from tests.harness.deviations import TORCH
 from tests.harness.formats import FORMATS, Format
 from tests.harness.rounded import Rounded
@@ -119,10 +120,10 @@ def test_normal_numbers_are_standard_ones_scaled_and_shifted(
         for target in paths:
             standard = empty.filled("normal", target, lambda t, g: init.normal_(t, generator=g))
             numbers = empty.filled("normal", target, lambda t, g: init.normal_(t, mean, std, g))
-            rounded = FORMATS[dtype].half_ulp(np.abs(standard))
-            expected = rounding.stored(Rounded(rounding, standard, rounded) * std + mean)
-            got = torch.from_numpy(numbers).to(target.device, target.torch_dtype)
-            check("normal", "scaled and shifted", target, got, expected)
+            values = to_numpy(standard)
+            rounded = FORMATS[dtype].half_ulp(np.abs(values))
+            expected = rounding.stored(Rounded(rounding, values, rounded) * std + mean)
+            check("normal", "scaled and shifted", target, numbers, expected)
 
 
 @dataclass(frozen=True)
@@ -249,7 +250,7 @@ def test_numbers_are_independent(targets: Targets, seed: int, name: str) -> None
             both = empty.filled(
                 name.rstrip("_"), target, lambda t, g: getattr(init, name)(t, generator=g), 2**15
             )
-            above, again = both.reshape(2, 128, 128) < median
+            above, again = to_numpy(both).reshape(2, 128, 128) < median
             pairs = {
                 "neighbours": above[:, ::2] == above[:, 1::2],
                 "rows": above[::2] == above[1::2],
@@ -275,7 +276,8 @@ def test_standard_normal_numbers_have_mean_0_and_variance_1(targets: Targets, se
     for dtype, paths in targets.by_dtype("functional"):
         for target in paths:
             empty = Empty((n,), "contiguous", seed)
-            numbers = empty.filled("normal", target, lambda t, g: init.normal_(t, generator=g))
+            tensor = empty.filled("normal", target, lambda t, g: init.normal_(t, generator=g))
+            numbers = to_numpy(tensor)
             rounded = 3 * FORMATS[dtype].unit  # of a square, and of its root
             assert abs((numbers**2).mean() - 1) <= allowed + rounded, target
             assert abs(numbers.mean()) <= math.sqrt(2 * x / n) + rounded, target

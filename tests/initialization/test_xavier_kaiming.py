@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from torch.nn import init
 
 from reference.initialization import GAINS, calculate_gain, fans, kaiming_std, xavier_std
+from tests.harness.border import to_numpy
 from tests.harness.strategies.hyperparameters import floats
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check
@@ -76,10 +77,9 @@ def test_weights_are_drawn_with_the_parameter(
             got = case.empty.filled(name, target, lambda t, g: function(t, generator=g, **options))
 
             def drawn(std: float, target: Target = target) -> np.ndarray:
-                return case.empty.filled(name, target, lambda t, g: draw(t, std, g))
+                return to_numpy(case.empty.filled(name, target, lambda t, g: draw(t, std, g)))
 
-            tensor = torch.from_numpy(got).to(target.device, target.torch_dtype)
-            check(name, "numbers", target, tensor, drawn_with(std, drawn, target))
+            check(name, "numbers", target, got, drawn_with(std, drawn, target))
 
 
 @pytest.mark.parametrize("nonlinearity", NONLINEARITIES)

@@ -62,8 +62,10 @@ def test_where_nothing_is_left_to_chance(targets: Targets, name: str, p: float) 
         for target in paths:
             x = torch.ones((2,) * dims, dtype=target.torch_dtype, device=target.device)
             for call in (lambda x: function(x, p), layer(p)):
-                if not torch.equal(call(x), (1 - p) * x):
-                    deviates(name, "output", target, f"with p = {p} is {call(x)}")
+                got, expected = call(x), (1 - p) * x
+                if not torch.equal(got, expected):
+                    what = f"with p = {p} is {got}"
+                    deviates(name, "output", target, what, (got, expected), "torch.equal(*got)")
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -104,7 +104,8 @@ def test_rows_are_independent_gradients_add_up_and_the_backward_is_the_adjoint(
             }
             for what, (got, expected) in claims.items():
                 if not torch.equal(got, expected):
-                    deviates("linear", what, target, f"is {got}, expected {expected}")
+                    said = f"is {got}, expected {expected}"
+                    deviates("linear", what, target, said, (got, expected), "torch.equal(*got)")
 
 
 def inner(*x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -116,7 +116,9 @@ def test_relu_and_its_gradient_equal_the_reference(
             x, g = case.input.tensor(target), case.grad_output.tensor(target)
             y, grads = gradients(target, rectified, {"input": x}, g, module)
             if not in_place and y.numel() and y.data_ptr() == x.data_ptr():
-                deviates(case.component, "output", target, "is in the memory of its input")
+                what = "is in the memory of its input"
+                apart = "got[0].data_ptr() != got[1].data_ptr()"
+                deviates(case.component, "output", target, what, (y, x), apart)
             check(case.component, "output", target, y, output)
             check(case.component, "grad_input", target, grads["input"], grad_input)
 
@@ -139,10 +141,12 @@ def test_in_place_it_writes_its_elements_and_nothing_else(targets: Targets, case
             gaps = everything(x) == -3.0
             y = function(x, *case.arguments)
             if y is not x or x.data_ptr() != address:
-                deviates(case.component, "output", target, "is not its input, changed in place")
+                what = "is not its input, changed in place"
+                deviates(case.component, "output", target, what, (y, x), "got[0] is got[1]")
             x.copy_(before)
-            if not torch.equal(everything(x) == -3.0, gaps):
-                deviates(case.component, "surroundings", target, "were written to")
+            if not torch.equal(now := everything(x) == -3.0, gaps):
+                what, both = "were written to", (now, gaps)
+                deviates(case.component, "surroundings", target, what, both, "torch.equal(*got)")
 
 
 def test_what_shares_memory_with_itself_is_not_changed_in_place(targets: Targets) -> None:

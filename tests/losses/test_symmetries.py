@@ -28,6 +28,7 @@ def differ(first: torch.Tensor, second: torch.Tensor) -> bool:
     return not torch.equal(first.nan_to_num(), second.nan_to_num())
 
 
+ALIKE = "torch.equal(got[0].nan_to_num(), got[1].nan_to_num())"
 few = settings(max_examples=settings().max_examples // 2)  # beside the reference, half will do
 whole = st.sampled_from(("integers", "dyadic"))  # sums, and multiples by powers of two, are exact
 
@@ -42,8 +43,10 @@ def test_log_softmax_does_not_see_what_is_added_to_all_scores(
     for _, paths in targets.by_dtype("functional"):
         for target in paths:
             x = scores.tensor(target)
-            if differ(F.log_softmax(x + shift, dim), F.log_softmax(x + 0.0, dim)):
-                deviates("log_softmax", "output", target, f"changes where {shift} is added to all")
+            both = F.log_softmax(x + shift, dim), F.log_softmax(x + 0.0, dim)
+            if differ(*both):
+                what = f"changes where {shift} is added to all"
+                deviates("log_softmax", "output", target, what, both, ALIKE)
 
 
 @few
@@ -104,7 +107,10 @@ def test_mse_and_l1_see_neither_who_predicts_nor_the_units(
             for name, loss, factor in losses:
                 function = partial(loss, reduction=case.reduction)
                 of_both = function(x, t)
-                if differ(function(t, x), of_both):
-                    deviates(name, "loss", target, "changes where prediction and truth do")
-                if differ(function(case.scale * x, case.scale * t), factor * of_both):
-                    deviates(name, "loss", target, f"is not {factor} of itself in other units")
+                if differ(*(got := (function(t, x), of_both))):
+                    what = "changes where prediction and truth do"
+                    deviates(name, "loss", target, what, got, ALIKE)
+                got = function(case.scale * x, case.scale * t), factor * of_both
+                if differ(*got):
+                    what = f"is not {factor} of itself in other units"
+                    deviates(name, "loss", target, what, got, ALIKE)

@@ -211,9 +211,13 @@ def compare(
             got = param if key == "param" else opt.state[param].get(key)
             check("grad_scaler", f"{name} {key}", target, got, want)
         if name == "adam" and opt.state[param].get("step", 0) != steps:
-            deviates("grad_scaler", "adam step", target, f"is not {steps}")
-    scale = torch.tensor(scaler.get_scale(), dtype=target.torch_dtype, device=target.device)
+            right = f"got[0].state[got[1]].get('step', 0) == {steps}"
+            deviates("grad_scaler", "adam step", target, f"is not {steps}", (opt, param), right)
+    scale = scaler.scale(torch.ones((), device=target.device)).to(target.torch_dtype)
     exactly("grad_scaler", "scale", target, scale, moment.scale)
     tracker = scaler.state_dict()["_growth_tracker"]
     if tracker != moment.tracker:
-        deviates("grad_scaler", "growth tracker", target, f"is {tracker}, not {moment.tracker}")
+        what, right = f"is {tracker}", f"got.state_dict()['_growth_tracker'] == {moment.tracker}"
+        deviates(
+            "grad_scaler", "growth tracker", target, f"{what}, not {moment.tracker}", scaler, right
+        )

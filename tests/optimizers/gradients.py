@@ -61,7 +61,9 @@ def check_untouched(life: "Life", given: Given, moment: Moment) -> None:
         else:
             untouched = torch.equal(now.nan_to_num(7), grad.nan_to_num(7))
         if not (untouched or foreach_nesterov_overwrites(life, moment, life.members[k].i)):
-            life.wrong(k, "gradient", f"was changed by step(): {grad} became {now}")
+            what = f"was changed by step(): {grad} became {now}"
+            same = "torch.equal(got[0].grad.nan_to_num(7), got[1].nan_to_num(7))"
+            life.wrong(k, "gradient", what, (param, grad), same)
         if now is not None:
             param.grad = now.contiguous() if is_expanded(now) else now
             param.grad.fill_(math.nan)

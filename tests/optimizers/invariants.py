@@ -17,10 +17,14 @@ def check_structure(life: Life, moment: Moment) -> None:
         state = life.opt.state.get(param, {})
         alive = moment.steps[i] > 0 and (life.component != "sgd" or moment.buffers[i])
         if not alive and any(value is not None for value in state.values()):
-            life.wrong(k, "state", f"is {state} without a gradient so far")
+            right = "all(x is None for x in got[0].state.get(got[1], {}).values())"
+            what = f"is {state} without a gradient so far"
+            life.wrong(k, "state", what, (life.opt, param), right)
         step = state.get("step")
         if step is not None and not step.is_meta and float(step) != moment.steps[i]:
-            life.wrong(k, "step", f"is {float(step)} after {moment.steps[i]} steps")
+            what, right = f"is {float(step)} after {moment.steps[i]} steps", "got[0].state[got[1]]"
+            right = f"{right}['step'].item() == {moment.steps[i]}"
+            life.wrong(k, "step", what, (life.opt, param), right)
         for name in BUFFERS:
             buffer = state.get(name)
             if buffer is not None and (buffer.shape, buffer.dtype, buffer.device) != (
@@ -28,12 +32,17 @@ def check_structure(life: Life, moment: Moment) -> None:
                 param.dtype,
                 param.device,
             ):
-                life.wrong(k, name, f"is {buffer.dtype} in shape {tuple(buffer.shape)}")
-    for group, options in zip(life.opt.param_groups, moment.options, strict=False):
+                what = f"is {buffer.dtype} in shape {tuple(buffer.shape)}"
+                right = "got[0].shape == got[1].shape and got[0].dtype == got[1].dtype"
+                life.wrong(k, name, what, (buffer, param), right)
+    groups = zip(life.opt.param_groups, moment.options, strict=False)
+    for g, (group, options) in enumerate(groups):
         for name, value in options.items():
             now = group[name].item() if isinstance(group[name], torch.Tensor) else group[name]
             if now != value:
-                life.wrong(0, name, f"is {group[name]}, expected {value}")
+                right = f"got.param_groups[{g}][{name!r}] == {value!r}"
+                what = f"is {group[name]}, expected {value}"
+                life.wrong(0, name, what, life.opt, right)
     if not life.calls["pre"] == life.calls["post"] == life.calls["expected"]:
         life.wrong(0, "hooks", f"were called {life.calls}")
 
@@ -53,4 +62,6 @@ def check_surroundings(life: Life) -> None:
             life.wrong(k, "surroundings", "of the parameter in memory were written to")
     for left, before in life.kept:
         if not torch.equal(left.detach().nan_to_num(7), before.nan_to_num(7)):
-            life.wrong(0, "original", "was changed by steps of what replaced it")
+            what = "was changed by steps of what replaced it"
+            same = "torch.equal(got[0].nan_to_num(7), got[1].nan_to_num(7))"
+            life.wrong(0, "original", what, (left, before), same)

@@ -138,5 +138,5 @@ class Life:
         self.calls["expected"] += self.hooked
         check_untouched(self, self.given, moment)
 
-    def wrong(self, k: int, output: str, what: str) -> None:
-        deviates(self.component, output, self.members[k].target, what)
+    def wrong(self, k: int, output: str, what: str, got: Any = None, right: str = "") -> None:
+        deviates(self.component, output, self.members[k].target, what, got, right)

@@ -54,7 +54,8 @@ def test_complex_parameters_are_pairs(
                 got = torch.view_as_real(got) if got.is_complex() else got
                 if not torch.equal(finite(got), finite(pair)):
                     component = optimizer.__name__.lower()
-                    deviates(component, f"complex {name}", target, f"is {got}, of pairs {pair}")
+                    what, both = f"is {got}, of pairs {pair}", (finite(got), finite(pair))
+                    deviates(component, f"complex {name}", target, what, both, "torch.equal(*got)")
 
 
 def finite(pairs: torch.Tensor) -> torch.Tensor:

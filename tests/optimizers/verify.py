@@ -92,7 +92,8 @@ def compare_one(life: Life, name: str, members: list[int], state: State) -> None
         param = life.params[k]
         tensor = param if name == "param" else life.opt.state[param].get(name)
         if tensor is None:
-            life.wrong(k, name, "is missing")
+            right = f"got[0].state[got[1]].get({name!r}) is not None"
+            life.wrong(k, name, "is missing", (life.opt, param), right)
         tensors.append(reals(tensor))
     where = [range(state[name].value.size)[life.members[k].where] for k in members]
     elements = np.concatenate(where).astype(int)

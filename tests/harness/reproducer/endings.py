@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import pytest
 import torch
 
 from tests.harness.comparison import WORST, Comparison
 from tests.harness.reproducer.literals import same_bits
-from tests.harness.reproducer.tape import Observation, Tape
-from tests.harness.verdict import Deviation
+from tests.harness.reproducer.tape import Tape
+from tests.harness.verdict import ACCEPTED, IS_THERE, REFUSED, Deviation
 
 
 class Ending(Protocol):
@@ -29,21 +30,35 @@ class Ending(Protocol):
         ...
 
 
-def ending_of(tape: Tape, error: Exception) -> Ending | None:
+def ending_of(  # noqa: PLR0911  (one for each ending)
+    tape: Tape, error: BaseException
+) -> Ending | None:
     """What a failure says of the last calls, if it does."""
     if tape.raised and tape.raised[1] is error:
         return Raising(error)
+    right = error.right if isinstance(error, Deviation) else ""
+    if right == ACCEPTED and tape.raised:
+        return Raising(tape.raised[1])
+    if tape.last and (right == REFUSED or (is_failed(error) and "DID NOT RAISE" in str(error))):
+        return Refusing()
     if not isinstance(error, Deviation):
         return None
-    if error.actual is not None:
-        result = tape.name_of(error.actual)
-        wrong = error.actual.detach().clone()
-        if result is None:
-            return None
-        if error.comparison is not None:
-            return Comparing(result, wrong, error.comparison)
-        return Describing(result, described(wrong), error.wanted)
-    return None if tape.observation is None else Observing(tape.observation)
+    if right == IS_THERE and len(tape.missing) == 1:
+        return Judging(tape.missing[0], right)
+    result = tape.expression_of(error.actual)
+    if result is None:
+        return None
+    if right:
+        return Judging(result, right)
+    wrong = error.actual.detach().clone()
+    if error.comparison is not None:
+        return Comparing(result, wrong, error.comparison)
+    return Describing(result, described(wrong), error.wanted)
+
+
+def is_failed(error: BaseException) -> bool:
+    """Whether pytest made it: of `pytest.raises`, for example."""
+    return isinstance(error, pytest.fail.Exception)
 
 
 @dataclass
@@ -120,23 +135,22 @@ class Describing:
 
 
 @dataclass
-class Observing:
-    """A property that torch must not have, as the test saw it last."""
+class Judging:
+    """A condition that must be true of the result."""
 
-    observation: Observation
-
-    @property
-    def result(self) -> str:
-        return self.observation.text
+    result: str
+    right: str
 
     def same(self, result: Any) -> bool:
-        return type(result) is type(self.observation.value) and result == self.observation.value
+        return not (
+            isinstance(result, Exception) or eval(self.right, {"got": result, "torch": torch})
+        )
 
     def lines(self) -> Sequence[str]:
-        value = self.observation.value
         return [
-            f"print('got', repr(got), 'where {value!r} is wrong')",
-            f"raise SystemExit(got == {value!r})",
+            f"right = {self.right}",
+            f"print({self.right!r}, 'is', bool(right))",
+            "raise SystemExit(not right)",
         ]
 
 
@@ -144,7 +158,7 @@ class Observing:
 class Raising:
     """An error of torch, where there is no reason for one."""
 
-    error: Exception
+    error: BaseException
     result: str = ""
 
     def same(self, result: Any) -> bool:
@@ -152,3 +166,16 @@ class Raising:
 
     def lines(self) -> Sequence[str]:
         return ["raise SystemExit(0)  # nothing above must raise"]
+
+
+@dataclass
+class Refusing:
+    """A last call that must raise, and does not."""
+
+    result: str = ""
+
+    def same(self, result: Any) -> bool:
+        return not isinstance(result, BaseException)
+
+    def lines(self) -> Sequence[str]:
+        return ["print('wrong: it raises nothing')", "raise SystemExit(1)"]

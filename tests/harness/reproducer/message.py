@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness import switches
 from tests.harness.report.data import environment
 from tests.harness.verdict import Deviation
 
@@ -15,16 +16,19 @@ LONGEST = 200  # characters of a line of the case that are shown
 
 
 def message(
-    deviation: Exception,
-    lines: Sequence[str],
+    deviation: BaseException,
+    told: Sequence[str] | str,
     script: Path | None,
     rerun: str,
     devices: Sequence[str],
 ) -> str:
-    """The deviation, the case as torch code, how to have it again, and the versions."""
-    case = [f"  {shortened(line)}" for line in lines]
-    if script is None:
-        case = ["  (no script: the case could not be told in calls of torch alone)"]
+    """The deviation, the case as torch code, how to have it again, and the versions.
+
+    `told` are the calls of torch, or why there are none.
+    """
+    case = [f"  (no script: {told})"]
+    if not isinstance(told, str):
+        case = [f"  {shortened(line)}" for line in told]
     notes = "\n".join(getattr(deviation, "__notes__", []))
     drawn = re.search(
         r"^(?:Failing test case|Falsifying example): (.*?)^\)", notes, re.MULTILINE | re.DOTALL
@@ -32,8 +36,8 @@ def message(
     about = {
         "script": f"python {script}" if script else "",
         "again": rerun,
-        "drawn": f"{' '.join(without_targets(drawn[1]).split())})" if drawn else "",
-        "with": circumstances(devices),
+        "drawn": on_one_line(without_targets(drawn[1])) if drawn else "",
+        "with": circumstances(deviation, devices),
     }
     ends = [paragraph(label, text) for label, text in about.items() if text]
     alone = re.findall(r"^the same case (on .* alone: .*)$", notes, re.MULTILINE)
@@ -70,9 +74,19 @@ def without_targets(call: str) -> str:
     return re.sub(r"^ *(targets=.*|#.*)\n", "", call, flags=re.MULTILINE)
 
 
-def circumstances(devices: Sequence[str]) -> str:
+def on_one_line(call: str) -> str:
+    """Of a call that Hypothesis prints one argument a line, without its last bracket."""
+    name, _, arguments = " ".join(call.split()).partition("(")
+    return f"{name}({arguments.strip(' ,')})"
+
+
+def circumstances(deviation: BaseException, devices: Sequence[str]) -> str:
+    """The versions, and the switches of torch that were not as they are at the start."""
     known = environment(tuple(devices))
-    return ", ".join(f"{k} {v}" for k, v in known.items() if not isinstance(v, dict))
+    set_ = deviation.switches if isinstance(deviation, Deviation) else switches.changed()
+    shown = {k: v for k, v in known.items() if not isinstance(v, dict)}
+    shown |= {k: switches.shown(v) for k, v in set_.items()}
+    return ", ".join(f"{k} {v}" for k, v in shown.items())
 
 
 def rerun_command(config: pytest.Config, nodeid: str) -> str:

@@ -21,8 +21,9 @@ from tests.harness.reproducer.replay import script_of
 from tests.harness.reproducer.script import Script
 from tests.harness.verdict import Deviation
 
-SCRIPTS: dict[Exception, Script | None] = {}
-"""Of the failures of the test that is running."""
+SCRIPTS: dict[BaseException, Script | str] = {}
+"""Of the failures of the test that is running, or why there are none."""
+NOT_RUN_AGAIN = "the case was not run once more"
 
 
 def folder_of(config: pytest.Config) -> Path:
@@ -67,7 +68,7 @@ def replayed(test: Callable[..., Any]) -> Callable[..., Any]:
     def example(*args: Any, **kwargs: Any) -> Any:
         try:
             return test(*args, **kwargs)
-        except Exception as error:
+        except (Exception, pytest.fail.Exception) as error:
             if current_build_context().is_final:
                 SCRIPTS[error] = script_of(lambda: test(*args, **kwargs))
             raise
@@ -84,11 +85,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     try:
         with recording(Recorder(noted)) if ahead else nullcontext():
             return (yield)
-    except Deviation as deviation:
+    except (Deviation, pytest.fail.Exception) as failure:
         if not hasattr(pyfuncitem.obj, "hypothesis"):
             wanted = inspect.signature(pyfuncitem.obj).parameters
             given = {name: pyfuncitem.funcargs[name] for name in wanted}
-            SCRIPTS[deviation] = script_of(lambda: pyfuncitem.obj(**given))
+            SCRIPTS[failure] = script_of(lambda: pyfuncitem.obj(**given))
         raise
 
 
@@ -100,15 +101,18 @@ def pytest_runtest_makereport(
     if call.excinfo is None or not report.failed:
         return report
     pages = []
-    for error in told(call.excinfo.value):
-        path, lines = None, []
-        if script := SCRIPTS.pop(error, None):
-            path = write(folder_of(item.config), str(error).splitlines()[0], script)
-            lines = script.lines()
+    rerun = rerun_command(item.config, item.nodeid)
+    for error in failures(call.excinfo.value):
+        path, script = None, SCRIPTS.pop(error, NOT_RUN_AGAIN)
+        told = script if isinstance(script, str) else script.lines()
+        if isinstance(script, Script):
+            path = write(folder_of(item.config), title(error, item), script)
             report.user_properties.append(("reproducer", str(path)))
-        rerun = rerun_command(item.config, item.nodeid)
+        elif not isinstance(error, Deviation):
+            report.sections.append(("no script", f"{told}\nagain: {rerun}"))
+            continue
         devices = item.config.stash[TARGETS].devices
-        pages.append(message(error, lines, shown(path), rerun, devices))
+        pages.append(message(error, told, shown(path), rerun, devices))
     if item.config.get_verbosity() > 0:
         report.sections += [("deviation", page) for page in pages]
     elif pages:
@@ -117,14 +121,19 @@ def pytest_runtest_makereport(
     return report
 
 
-def told(error: BaseException) -> Iterator[Exception]:
-    """What a page says all about: one, or the several that Hypothesis found."""
+def failures(error: BaseException) -> Iterator[BaseException]:
+    """One, or the several that Hypothesis found."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
-            yield from told(inner)
-    elif isinstance(error, Deviation) or SCRIPTS.get(error):  # type: ignore[call-overload]
-        assert isinstance(error, Exception)
+            yield from failures(inner)
+    elif isinstance(error, Deviation) or error in SCRIPTS:
         yield error
+
+
+def title(error: BaseException, item: pytest.Item) -> str:
+    """What a deviation says first; of any other failure, in which test it was."""
+    first = str(error).partition("\n")[0]
+    return first if isinstance(error, Deviation) else f"{item.name} ends in {first}"
 
 
 def shown(path: Path | None) -> Path | None:

@@ -8,7 +8,6 @@ call does inside is not recorded, but for the functions that it was given.
 from __future__ import annotations
 
 import functools
-import math
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,7 +22,6 @@ from tests.harness.reproducer.tape import (
     PLAIN,
     TRANSPARENT,
     Function,
-    Observation,
     Statement,
     Tape,
     UnspeakableError,
@@ -32,13 +30,6 @@ from tests.harness.reproducer.tape import (
 )
 
 Call = Callable[..., Any]
-ASIDE = {
-    f".{name}"
-    for name in (
-        *("numel", "dim", "data_ptr", "is_floating_point", "is_complex", "storage_offset"),
-        *("element_size", "__len__", "__hash__", "__repr__", "__format__", "_version.__get__"),
-    )
-}
 
 
 class Recorder:
@@ -131,12 +122,16 @@ class Recorder:
             and "hook" not in name
             and not (isinstance(result, torch.nn.Module) and args and result is args[0])
         )
-        if telling(name, result):
-            self.tape.observation = Observation(statement.text, result)
+        self.tape.last = statement
+        if not name.endswith("__get__"):
+            self.tape.missing.clear()
+        elif result is None:
+            self.tape.missing.append(statement.text)
         if result is None or id(result) in self.tape.known:
             return result
         if is_plain(result):
-            self.tape.body.remove(statement)
+            if statement.pure:
+                self.tape.body.remove(statement)
             return result
         target = self.tape.fresh(self.name_of(name, result, args))
         found, useful = self.explored(result, target)
@@ -274,13 +269,6 @@ def versions(*given: Any) -> list[int]:
             case tuple() | list():
                 found += versions(*x)
     return found
-
-
-def telling(name: str, result: Any) -> bool:
-    """Whether a test may have asked for it to judge by it."""
-    if result is None:
-        return name.endswith("__get__")
-    return type(result) in {bool, int, float} and not math.isnan(result) and name not in ASIDE
 
 
 def is_plain(x: Any) -> bool:

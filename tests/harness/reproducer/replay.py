@@ -3,38 +3,61 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from tests.harness.record import RECORD
-from tests.harness.reproducer.endings import Raising, ending_of
+from tests.harness.reproducer.endings import Raising, Refusing, ending_of
 from tests.harness.reproducer.entrances import recording
 from tests.harness.reproducer.recorder import Recorder
 from tests.harness.reproducer.script import Script
 from tests.harness.reproducer.slicing import needed
-from tests.harness.reproducer.tape import walk
+from tests.harness.reproducer.tape import Statement, walk
 
 
-def script_of(test: Callable[[], Any]) -> Script | None:
-    """The script of a test that fails; None where what it did cannot be told by calls of torch."""
+def script_of(test: Callable[[], Any]) -> Script | str:
+    """The script of a test that fails; or why calls of torch alone do not tell it."""
     recorder = Recorder()
     with unrecorded_verdicts(), recording(recorder) as tape:
         try:
             test()
-        except Exception as error:
+        except (Exception, pytest.fail.Exception) as error:
             ending = ending_of(tape, error)
         else:
-            return None
+            return "run once more, the same case does not fail"
     if ending is None:
-        return None
-    last = tape.raised[0] if isinstance(ending, Raising) and tape.raised else None
+        return "what is wrong is not what one call of torch gave, but what the test made of it"
+    last = None
+    if isinstance(ending, Raising) and tape.raised:
+        last = tape.raised[0]
+    elif isinstance(ending, Refusing) and tape.last:
+        last = tape.last
+        if last not in tape.statements:
+            tape.statements.append(last)
     script = Script(tape, ending, needed(tape, ending.result, last))
+    if not (last or any(map(computes, script.kept))):
+        return "what is wrong had left torch before it was compared"
     if ending.same(script.run()):
         return script
     every = {statement for statement in walk(tape.statements) if not statement.raised}
     script = Script(tape, ending, every | ({last} if last else set()))
-    return script if ending.same(script.run()) else None
+    if ending.same(script.run()):
+        return script
+    return "the calls of torch alone, repeated, do not lead to it"
+
+
+MOVES = re.compile(
+    r"\w+\.(detach|clone|contiguous|to|reshape|requires_grad_)\(|torch\.(tensor|cat|stack)\("
+)
+
+
+def computes(statement: Statement) -> bool:
+    """Not only: makes a tensor, or moves one."""
+    return not MOVES.match(statement.text)
 
 
 @contextmanager

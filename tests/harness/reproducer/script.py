@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from tests.harness.reproducer.endings import Ending
+from tests.harness.reproducer.endings import Ending, Refusing
 from tests.harness.reproducer.literals import PACKED
 from tests.harness.reproducer.tape import Statement, Tape, source
 
@@ -44,7 +44,8 @@ class Script:
                 memories[leaf.memory] = f"memory{len(memories) + 1}"
                 lines.append(f"{memories[leaf.memory]} = {leaf.dense}")
             lines.append(leaf.define(memories.get(leaf.memory)))
-        return [*lines, *joined([*calls, *([f"got = {self.result}"] if self.result else [])])]
+        lines += joined([*calls, *([f"got = {self.result}"] if self.result else [])])
+        return refused(lines) if isinstance(self.ending, Refusing) else lines
 
     def run(self) -> Any:
         """What comes out of it: `got`, or the exception."""
@@ -53,9 +54,22 @@ class Script:
             warnings.simplefilter("ignore")
             try:
                 exec("\n".join([*preamble(self.lines()), *self.lines()]), names)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 return error
         return names.get("got", NOTHING)
+
+
+def refused(lines: list[str]) -> list[str]:
+    """The last call, with whatever `with` it stands in, is to raise."""
+    start = max(i for i, line in enumerate(lines) if not line.startswith(" "))
+    return [
+        *lines[:start],
+        "try:",
+        *(f"    {line}" for line in lines[start:]),
+        "except Exception as error:",
+        "    print('right: it raises', repr(error))",
+        "    raise SystemExit(0)",
+    ]
 
 
 def joined(lines: list[str]) -> list[str]:

@@ -66,14 +66,6 @@ def source(statements: Iterable[Statement], kept: Callable[[Statement], bool]) -
         yield ("    " if open_contexts else "") + str(statement)
 
 
-@dataclass(frozen=True)
-class Observation:
-    """A property that a test has asked for, and what torch said."""
-
-    text: str
-    value: bool | float | None
-
-
 def walk(statements: Iterable[Statement]) -> Iterator[Statement]:
     """All statements, those of functions before those that call them."""
     for statement in statements:
@@ -92,7 +84,8 @@ class Tape:
         self.known: dict[int, str] = {}
         self.kept: list[Any] = []  # so that no address is used twice
         self.taken = {"got", "expected", "torch", "F", "sys"}
-        self.observation: Observation | None = None  # the last
+        self.missing: list[str] = []  # the attributes that were None, since the last call
+        self.last: Statement | None = None
         self.raised: tuple[Statement, BaseException] | None = None  # the last
 
     def fresh(self, hint: str) -> str:
@@ -173,6 +166,13 @@ class Tape:
     def name_of(self, x: torch.Tensor) -> str | None:
         """The expression for a tensor that is known."""
         return self.known.get(id(x)) or self.located(x)
+
+    def expression_of(self, x: Any) -> str | None:
+        """The same for modules, optimizers, and tuples of what is known."""
+        if isinstance(x, tuple):
+            parts = [self.expression_of(part) for part in x]
+            return None if None in parts else f"({', '.join(map(str, parts))})"
+        return self.name_of(x) if isinstance(x, torch.Tensor) else self.known.get(id(x))
 
     def leaf(self, x: torch.Tensor, hint: str) -> str:
         if type(x) not in {torch.Tensor, torch.nn.Parameter} or x.layout != torch.strided:
