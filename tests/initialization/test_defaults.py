@@ -101,7 +101,10 @@ def test_batch_norm_starts_as_the_identity_that_has_seen_nothing(
                 module.reset_parameters()
             counted = state.pop("num_batches_tracked", None)
             assert state.keys() == expected.keys()
-            assert counted == 0 if tracks else counted is None
+            assert (counted is None) != tracks
+            if tracks and counted != 0:
+                what, right = f"is {counted}, not 0", "got.num_batches_tracked == 0"
+                deviates("BatchNorm defaults", "num_batches_tracked", target, what, module, right)
             for name, number in expected.items():
                 numbers = Rounding.kernel(dtype).array(np.full(features, number))
                 check("BatchNorm defaults", name, target, state[name], numbers)

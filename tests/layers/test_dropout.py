@@ -44,7 +44,13 @@ def test_dropout_and_its_gradient_equal_the_reference_given_the_mask(
             if case.training and case.p > 0:
                 begin(case.seed, input)
                 ones, _ = ask({"input": torch.ones_like(input)})
-                mask = channels_of(case.name, to_numpy(ones.detach().ne(0)))
+                kept = to_numpy(ones.detach().ne(0))
+                mask = channels_of(case.name, kept)
+                if (kept != mask).any():
+                    axis = 1 + (mask.ndim == LAYERS[case.name][2][1])
+                    right = f"(got.flatten({axis}) == got.flatten({axis})[..., :1]).all()"
+                    what = "drops positions, not whole channels"
+                    deviates(case.name, "output", target, what, ones, right)
                 mask = mask if case.p < 1 else np.zeros(mask.shape)
                 output, grad_input = (
                     rounding.stored(f(z, rounding.array(mask), case.p))

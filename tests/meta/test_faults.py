@@ -28,7 +28,7 @@ from tests.meta.faults.table import Verdict
 from tests.meta.faults.witnesses import seen
 
 A_DAY = 10
-ALLOWED = {"torch", "base64", "copy", "zlib"}  # for a script to import
+ALLOWED = {"torch", "base64", "copy", "io", "zlib"}  # for a script to import
 DAY = os.environ.get("BACKPROOF_DAY", "")  # see conftest.py
 
 # That they are there

@@ -24,7 +24,8 @@ def accumulate(life: "Life", event: Step, moment: Moment) -> Given:
     numbers = {dtype: torch.from_numpy(life.history.grads(event, dtype)) for dtype in dtypes}
     for param, member in zip(life.params, life.members, strict=True):
         missing = member.i in event.missing
-        param.requires_grad_(not missing and not life.differentiable)
+        if param.requires_grad == (missing or life.differentiable):
+            param.requires_grad_(not param.requires_grad)
         if missing:
             param.grad = None
             continue
@@ -49,24 +50,29 @@ def accumulate(life: "Life", event: Step, moment: Moment) -> Given:
     return [None if p.grad is None else p.grad.clone() for p in life.params]
 
 
-@literal
 def check_untouched(life: "Life", given: Given, moment: Moment) -> None:
     """The gradients are as they were given. Then they are filled with NaN: no state may follow."""
     if life.device == "meta":  # which has nothing to change
         return
     for k, (param, grad) in enumerate(zip(life.params, given, strict=True)):
         now = param.grad
-        if now is None or grad is None:
-            untouched = now is grad
-        else:
-            untouched = torch.equal(now.nan_to_num(7), grad.nan_to_num(7))
-        if not (untouched or foreach_nesterov_overwrites(life, moment, life.members[k].i)):
+        if not (
+            unchanged(now, grad) or foreach_nesterov_overwrites(life, moment, life.members[k].i)
+        ):
             what = f"was changed by step(): {grad} became {now}"
             same = "torch.equal(got[0].grad.nan_to_num(7), got[1].nan_to_num(7))"
             life.wrong(k, "gradient", what, (param, grad), same)
         if now is not None:
-            param.grad = now.contiguous() if is_expanded(now) else now
-            param.grad.fill_(math.nan)
+            if is_expanded(now):
+                param.grad = now = now.contiguous()
+            now.fill_(math.nan)
+
+
+@literal
+def unchanged(now: torch.Tensor | None, grad: torch.Tensor | None) -> bool:
+    if now is None or grad is None:
+        return now is grad
+    return torch.equal(now.nan_to_num(7), grad.nan_to_num(7))
 
 
 def is_expanded(tensor: torch.Tensor) -> bool:

@@ -26,7 +26,8 @@ NAMESPACES = {
     "torch.autograd.forward_ad": forward_ad,
     "torch.func": torch.func,
 }
-UNHEARD = {"compile", "load", "save", "enter_dual_level", "exit_dual_level", "typename", "seed"}
+UNHEARD = {"compile", "enter_dual_level", "exit_dual_level", "typename", "seed"}
+UNHEARD |= {"handle_torch_function"}  # by which torch calls a mode
 UNHEARD_BEGINNINGS = ("_", "is_", "get_", "set_", "use_", "initial_seed", "manual_seed")
 HEARD = {"get_total_norm"}
 METHODS = ("__call__", "__setattr__")

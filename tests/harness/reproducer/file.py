@@ -13,7 +13,9 @@ from tests.harness.reproducer.tape import Tape
 def write(folder: Path, title: str, script: Script) -> Path:
     """Write the script that shows a deviation, named after it."""
     folder.mkdir(parents=True, exist_ok=True)
-    about = re.sub(r" (deviates|is|are|was|were|has|ran|ends?) .*| on\b", "", title)
+    about = re.sub(
+        r" (deviates|is|are|was|were|has|ran|drops|reach|sums|ends?) .*| on\b", "", title
+    )
     name = re.sub(r"[^\w.]+", "-", about).strip("-")[:100]
     path = folder / f"{name}.py"
     path.write_text(text(title, script), "utf-8")

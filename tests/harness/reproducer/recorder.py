@@ -8,6 +8,7 @@ call does inside is not recorded, but for the functions that it was given.
 from __future__ import annotations
 
 import functools
+import io
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -41,6 +42,7 @@ class Recorder:
         self.levels = 0  # of forward mode that are open
         self.options: dict[int, list[dict[str, Any]]] = {}  # of optimizers, as the tape has them
         self.random = torch.default_generator.get_state()
+        self.replaced: dict[Call, tuple[str, Call]] = {}
 
     @contextmanager
     def recording(self) -> Iterator[Tape]:
@@ -115,7 +117,7 @@ class Recorder:
             self.tape.raised = statement, error
             raise
         self.random = torch.default_generator.get_state()
-        statement.pure = (
+        statement.pure = name.endswith("__get__") or (
             result is not None
             and versions(args, kwargs) == before
             and (name.endswith("__") or not name.endswith("_"))
@@ -140,7 +142,7 @@ class Recorder:
 
     def prepared(self, x: Any, functions: list[Function]) -> Any:
         """What spelling would use up, as a list; a function, as one that is recorded."""
-        if isinstance(x, Iterator):
+        if isinstance(x, Iterator) and not isinstance(x, io.BytesIO):
             return list(x)
         if isinstance(x, types.FunctionType | types.MethodType | functools.partial):
             return x if id(x) in self.tape.known else self.traced(x, functions)
@@ -181,8 +183,10 @@ class Recorder:
                 result = type(result)(part for part, _ in parts)
             return result, any(useful for _, useful in parts)
         if isinstance(result, dict):
-            inside = [self.explored(x, f"{name}[{k!r}]") for k, x in result.items()]
-            return result, any(useful for _, useful in inside)
+            for k, x in result.items():
+                self.explored(x, f"{name}[{k!r}]")
+            tape.hold(result, name)
+            return result, True
         if isinstance(result, types.FunctionType | functools.partial):
             result = self.replacement(name, result)
         elif not isinstance(result, torch.Tensor | torch.nn.Module | torch.optim.Optimizer):
@@ -200,6 +204,7 @@ class Recorder:
                 return function(*args, **kwargs)
             return self.record(name, function, args, kwargs)
 
+        self.replaced[call] = name, function
         return call
 
     def notice(self, args: tuple[Any, ...]) -> None:
@@ -210,6 +215,8 @@ class Recorder:
             if torch.equal(torch.Generator().manual_seed(seed).get_state(), now):
                 self.tape.body.append(Statement(f"torch.manual_seed({seed})"))
             self.random = now
+        if args and isinstance(args[0], io.BytesIO) and args[0] in self.tape.kept:
+            self.tape.body.append(Statement(f"{self.tape.spell(args[0])}.seek({args[0].tell()})"))
         opt = args[0] if args else None
         if isinstance(opt, torch.optim.Optimizer) and (name := self.tape.known.get(id(opt))):
             self.notice_options(opt, name)
@@ -242,7 +249,8 @@ class Mode(TorchFunctionMode):
         self.recorder = recorder
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        recorder, name = self.recorder, resolve_name(func)
+        recorder = self.recorder
+        name, func = recorder.replaced.get(func) or (resolve_name(func), func)
         if recorder.mode is not self or name is None or name.startswith("profiler."):
             return func(*args, **(kwargs or {}))
         name = short(name)
@@ -273,6 +281,6 @@ def versions(*given: Any) -> list[int]:
 
 def is_plain(x: Any) -> bool:
     """Numbers, names, sizes: a script can do without the call that told them."""
-    if isinstance(x, tuple | list | dict):
-        return all(map(is_plain, x.values() if isinstance(x, dict) else x))
+    if isinstance(x, tuple | list):
+        return all(map(is_plain, x))
     return isinstance(x, (*PLAIN, float, complex, torch.device))

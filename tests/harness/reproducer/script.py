@@ -91,13 +91,12 @@ def joined(lines: list[str]) -> list[str]:
 
 def preamble(lines: list[str]) -> list[str]:
     text = "\n".join(lines)
-    packed = "unpack(" in text
+    used = {"base64": "unpack(", "copy": "copy.deepcopy(", "io": "io.BytesIO(", "zlib": "unpack("}
+    standard = [f"import {name}" for name, use in used.items() if use in text]
     imports = [
-        *(["import base64"] if packed else []),
-        *(["import copy"] if "copy.deepcopy" in text else []),
-        *(["import zlib"] if packed else []),
-        *(["", "import torch"] if packed or "copy.deepcopy" in text else ["import torch"]),
+        *([*standard, ""] if standard else []),
+        "import torch",
         *(["import torch.nn.functional as F"] if re.search(r"\bF\.", text) else []),
         *(["from torch import inf, nan"] if re.search(r"\b(inf|nan)\b", text) else []),
     ]
-    return [*imports, *(["", *PACKED.splitlines()] if packed else []), ""]
+    return [*imports, *(["", *PACKED.splitlines()] if "unpack(" in text else []), ""]

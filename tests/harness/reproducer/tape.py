@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import io
 import re
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -84,6 +85,7 @@ class Tape:
         self.known: dict[int, str] = {}
         self.kept: list[Any] = []  # so that no address is used twice
         self.taken = {"got", "expected", "torch", "F", "sys"}
+        self.held: dict[int, dict[Any, int]] = {}  # what is in the dictionaries that are known
         self.missing: list[str] = []  # the attributes that were None, since the last call
         self.last: Statement | None = None
         self.raised: tuple[Statement, BaseException] | None = None  # the last
@@ -100,9 +102,21 @@ class Tape:
         self.known[id(value)] = name
         self.kept.append(value)
 
-    def spell(self, value: Any, hint: str = "x") -> str:  # noqa: PLR0911  (one for each kind)
+    def hold(self, value: dict[Any, Any], name: str) -> None:
+        """The same, as long as nobody changes what it holds."""
+        self.call(value, name)
+        self.held[id(value)] = {key: id(x) for key, x in value.items()}
+
+    def is_held(self, value: Any) -> bool:
+        """As it was given, with all in it."""
+        if not isinstance(value, dict):
+            return all(map(self.is_held, value)) if isinstance(value, list) else True
+        now = {key: id(x) for key, x in value.items()}
+        return self.held.get(id(value)) == now and all(map(self.is_held, value.values()))
+
+    def spell(self, value: Any, hint: str = "x") -> str:  # noqa: PLR0911, PLR0912  (one for each kind)
         """Python source for an argument. What is not known yet becomes a leaf."""
-        if id(value) in self.known:
+        if id(value) in self.known and (not isinstance(value, dict) or self.is_held(value)):
             return self.known[id(value)]
         if isinstance(value, torch.Tensor):
             return self.located(value) or self.leaf(value, hint)
@@ -124,6 +138,11 @@ class Tape:
             return f"{{{', '.join(pairs)}}}"
         if isinstance(value, torch.Generator):
             return self.generator(value)
+        if isinstance(value, io.BytesIO) and not value.getbuffer():
+            name = self.fresh("file")
+            self.body.append(Statement("io.BytesIO()", name))
+            self.call(value, name)
+            return name
         if isinstance(value, type) and (public := public_name(value)):
             return public
         if callable(value) and (public := self.known.get(id(value))):
