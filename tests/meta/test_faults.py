@@ -2,6 +2,7 @@
 
 Each fault is there: its witness, a direct call, tells. And a few of them are found: those that are
 required, and a share that changes from day to day, in the profile `ci`, which repeats itself.
+Of the required, a few are shrunk, others each day: that takes ten times as long as finding them.
 The script of a failure fails where the fault is, and passes where it is not.
 `tox run -e faults` puts in all of them; here, `--hypothesis-profile thorough` does, and sees that
 each is told as it should be, by a small example.
@@ -13,21 +14,19 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.meta.faults import table
-from tests.meta.faults.catalogue import FAULTS, KINDS, PLACES, Witness
+from tests.meta.faults.catalogue import FAULTS, KINDS, PLACES, Fault, Witness
 from tests.meta.faults.control import CONTROL
 from tests.meta.faults.files import LEFT_OUT, files
-from tests.meta.faults.runs import Run, Runs, open_runs
+from tests.meta.faults.runs import Runs, open_runs
 from tests.meta.faults.table import Verdict
 from tests.meta.faults.witnesses import seen
 
-A_DAY = 10
+A_DAY, SHRUNK_A_DAY = 10, 3
 ALLOWED = {"torch", "base64", "copy", "io", "zlib"}  # for a script to import
 DAY = os.environ.get("BACKPROOF_DAY", "")  # see conftest.py
 
@@ -92,54 +91,37 @@ def test_what_survives_one_seed_is_not_found_and_the_control_is_no_fault() -> No
 # That they are found
 
 
-def of_the_day(day: str) -> list[str]:
-    """A few of those that are not required, others each day."""
-    others = sorted(fault.name for fault in FAULTS.values() if not fault.required)
-    return random.Random(day).sample(others, A_DAY)
+def of_the_day(day: str, required: bool = False) -> list[str]:
+    """A few, others each day: of those that are not required, or of the required to be shrunk."""
+    names = sorted(fault.name for fault in FAULTS.values() if fault.required == required)
+    return random.Random(day).sample(names, SHRUNK_A_DAY if required else A_DAY)
 
 
-@dataclass(frozen=True)
-class Found:
-    """A run with a fault, and where it leaves its scripts."""
-
-    runs: Runs
-    run: "Future[Run]"
-    scripts: Path
+def shrunk(thorough: bool) -> list[str]:
+    """The required faults whose smallest example is looked for."""
+    every = [fault.name for fault in FAULTS.values() if fault.required]
+    return every if thorough else of_the_day(DAY, required=True)
 
 
 @pytest.fixture(scope="module")
-def found(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Found]]:
-    """The runs of all faults that the selected tests are about, begun at once."""
-    selected = {
-        item.callspec.params.get("fault")
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
-    }
-    thorough = request.config.getoption("--hypothesis-profile") == "thorough"
+def runs() -> Iterator[Runs]:
     with open_runs() as runs:
-        futures = {}
-        for fault in (CONTROL, *FAULTS.values()):
-            profile = ["ci" if fault.required else "ci-unshrunk"]
-            if fault is CONTROL:
-                profile = ["quick", "--hypothesis-seed", "1"]
-            elif thorough and not fault.required:
-                profile = ["thorough", "--hypothesis-seed", "1"]
-            if fault.name in selected:
-                scripts = tmp_path_factory.mktemp(fault.name)
-                places = files(fault.component)
-                if fault is CONTROL and not thorough:  # where the faults of the day are
-                    parts = (FAULTS[name].component for name in of_the_day(DAY))
-                    places = sorted({file for part in parts for file in files(part)} | {*LEFT_OUT})
-                run = runs.start(
-                    *places,
-                    *("-p", "tests.meta.faults.plugin", "--fault", fault.name),
-                    *(*fault.dtypes, "-x", "--hypothesis-profile", *profile),
-                    *("-o", f"reproducers={scripts}"),
-                )
-                futures[fault.name] = Found(runs, run, scripts)
-        yield futures
+        yield runs
+
+
+def arguments(fault: Fault, thorough: bool) -> list[str]:
+    """Which tests are to find it, and in which profile."""
+    if fault is not CONTROL:
+        if thorough and not fault.required:
+            profile = ["thorough", "--hypothesis-seed", "1"]
+        else:
+            profile = ["ci" if fault.name in shrunk(thorough) else "ci-unshrunk"]
+        return [*files(fault.component), "--hypothesis-profile", *profile]
+    places = files(fault.component)
+    if not thorough:  # where the faults of the day are
+        parts = (FAULTS[name].component for name in of_the_day(DAY))
+        places = sorted({file for part in parts for file in files(part)} | {*LEFT_OUT})
+    return [*places, "--hypothesis-profile", "quick", "--hypothesis-seed", "1"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -159,23 +141,27 @@ def elements(output: str) -> list[int]:
 
 
 def test_a_fault_is_found(
-    found: dict[str, Found], fault: str, request: pytest.FixtureRequest
+    runs: Runs, fault: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    runs, run, scripts = found[fault].runs, found[fault].run.result(), found[fault].scripts
-    if fault == CONTROL.name:
+    expected = FAULTS.get(fault, CONTROL)
+    thorough = request.config.getoption("--hypothesis-profile") == "thorough"
+    run = runs(
+        *arguments(expected, thorough),
+        *("-p", "tests.meta.faults.plugin", "--fault", fault),
+        *(*expected.dtypes, "-x", "-o", f"reproducers={tmp_path}"),
+    )
+    if expected is CONTROL:
         assert run.exit_code == pytest.ExitCode.OK, run.output
         return
-    expected = FAULTS[fault]
     again = f"BACKPROOF_DAY={DAY} draws this fault again\n{run.output}"
     assert run.exit_code == pytest.ExitCode.TESTS_FAILED, again
-    thorough = request.config.getoption("--hypothesis-profile") == "thorough"
-    if thorough or expected.required:
+    if thorough or fault in shrunk(thorough):
         assert re.search(expected.found, run.output), run.output
         sizes = elements(run.output)
         assert sizes, run.output
         assert max(sizes) <= expected.elements, run.output
         if expected.kind != "state":  # which the calls of one example do not always show
-            prove_scripts(runs, fault, list(scripts.glob("*.py")))
+            prove_scripts(runs, fault, list(tmp_path.glob("*.py")))
 
 
 def prove_scripts(runs: Runs, fault: str, scripts: list[Path]) -> None:
