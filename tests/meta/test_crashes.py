@@ -2,15 +2,19 @@
 
 import json
 import signal
+import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.harness.crashes import plugin
 from tests.harness.crashes.aftermath import main
 from tests.harness.crashes.journal import Journal, Legacy
-from tests.harness.crashes.search import Found
+from tests.harness.crashes.search import Found, search
 from tests.harness.record import Record, Tally
 from tests.meta.faults.runs import forking, pytest_main, run
 
@@ -107,5 +111,85 @@ def test_nothing_is_run_again_where_no_test_was_running(
     assert "pytest died in between two tests" in capfd.readouterr().err
 
 
-def test_a_page_without_a_script_is_one_line() -> None:
-    assert Found("does not end in 900 s").page("test") == "test does not end in 900 s"
+# What comes of the search
+
+
+def died(command: Any, **options: Any) -> Any:
+    return subprocess.CompletedProcess(command, -signal.SIGKILL)
+
+
+def survived(command: Any, **options: Any) -> Any:
+    return subprocess.CompletedProcess(command, 1)
+
+
+def hung(command: Any, **options: Any) -> Any:
+    raise subprocess.TimeoutExpired(command, options["timeout"])
+
+
+ALONE = "was running when the process died, and does not kill it by itself"
+
+
+@pytest.mark.parametrize(
+    ("run", "writes", "ending", "left"),
+    [
+        (died, True, "kills the process (SIGKILL) with its last call", True),
+        (died, False, ALONE, False),  # before it called anything
+        (survived, True, ALONE, False),
+        (hung, True, "does not end in 900 s", True),
+        (hung, False, "does not end in 900 s", False),
+    ],
+)
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_search_leaves_a_script_where_its_last_call_is_to_blame(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[..., Any],
+    writes: bool,
+    ending: str,
+    left: bool,
+    alone: bool,
+) -> None:
+    commands = []
+
+    def one_run(command: list[str], **options: Any) -> Any:
+        commands.append(command)
+        if writes:
+            Path(command[command.index("--write-ahead") + 1]).write_text("torch.ones(1)\n")
+        return run(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", one_run)
+    legacy = {"folder": str(tmp_path), "seed": "7", "arguments": ["tests"], "cwd": "."}
+    found = search("tests/test_it.py::test_it[a b]", legacy, alone)
+    script = tmp_path / "crash-test_it-py-test_it-a-b.py"
+    assert found == Found(ending, script if left else None)
+    assert script.exists() == left
+    assert found.page("test").splitlines()[0] == f"test {ending}"
+    ((*_, seed),) = (command if alone else command[:-2] for command in commands)
+    assert (seed, commands[0][-2:] == ["-n", "0"]) == ("7", not alone)
+
+
+def test_a_search_runs_one_test_and_leaves_the_reports_alone() -> None:
+    option = SimpleNamespace(report="report", xmlpath="junit.xml", hypothesis_seed="7")
+    left_out: list[Any] = []
+
+    def deselected(items: list[Any]) -> None:  # pytest calls its hooks by keyword
+        left_out.extend(items)
+
+    hook = SimpleNamespace(pytest_deselected=deselected)
+    options = {"--hypothesis-seed": "7", "--only": "b"}
+    config: Any = SimpleNamespace(getoption=options.get, option=option, hook=hook)
+    items: list[Any] = [SimpleNamespace(nodeid=name) for name in "abc"]
+    plugin.pytest_configure(config)
+    plugin.pytest_collection_modifyitems(config, items)
+    assert (option.report, option.xmlpath, option.hypothesis_seed) == (None, None, "7")
+    assert [item.nodeid for item in items] == ["b"]
+    assert [item.nodeid for item in left_out] == ["a", "c"]
+
+
+def test_a_run_without_a_seed_gets_one_that_can_be_given_again() -> None:
+    config: Any = SimpleNamespace(getoption=lambda name: None, option=SimpleNamespace())
+    seeds = set()
+    for _ in range(3):
+        plugin.pytest_configure(config)
+        seeds.add(int(config.option.hypothesis_seed))
+    assert len(seeds) == 3

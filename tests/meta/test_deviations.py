@@ -93,6 +93,15 @@ def test_whatever_is_not_covered_is_still_refused(
     assert not record.ledger
 
 
+def test_an_entry_that_does_not_say_when_covers_any_size(
+    record: Record, written: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = load(written(when=None))
+    monkeypatch.setattr(verdict, "ledger", lambda: known)
+    compare(7, off=1.0)
+    assert record.tallies[ROW, "float32"].known == 1
+
+
 def test_another_version_is_not_covered(
     record: Record, written: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,10 +1,15 @@
 """The doors: each asks for the gradients that were asked for, and for no other."""
 
+import shutil
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import settings
 
-from tests.harness.doors import DOORS, SIDE_DOORS, gradients
+from tests.harness import doors
+from tests.harness.doors import DOORS, SECOND_DOORS, SIDE_DOORS, gradients, movements
 from tests.harness.targets import Target
 from tests.harness.verdict import Deviation
 
@@ -95,3 +100,60 @@ def test_an_output_of_frozen_inputs_that_is_recorded_is_a_deviation(door: str) -
             lambda: Recorded(2, 2),
             frozen=tuple(INPUTS),
         )
+
+
+@pytest.mark.parametrize("written", ["input", "grad_output"])
+def test_what_is_written_to_is_a_deviation(written: str) -> None:
+    def careless(input: torch.Tensor) -> torch.Tensor:
+        output = input * 2
+        (input if written == "input" else grad_output).data[0] = 7.0
+        return output
+
+    x, grad_output = torch.ones(2), torch.ones(2)
+    with pytest.raises(Deviation, match=f"^{written} on cpu float32 functional was written to$"):
+        gradients(Target("cpu", "float32", "functional"), careless, {"input": x}, grad_output)
+
+
+def test_what_a_loaded_module_counts_is_seen_in_the_module_that_was_saved() -> None:
+    module = torch.nn.BatchNorm1d(1, affine=False, momentum=1.0)
+    x = torch.tensor([[1.0], [3.0]])
+    target = Target("cpu", "float32", "saved")
+    gradients(target, lambda x: x, {"input": x}, torch.ones(2, 1), lambda: module)
+    assert [buffer.item() for buffer in module.buffers()] == [2.0, 2.0, 1]
+
+
+@pytest.mark.parametrize("compilers", [True, False])
+@pytest.mark.parametrize("profile", ["thorough", "default"])
+def test_code_is_generated_in_thorough_runs_where_there_is_a_compiler(
+    monkeypatch: pytest.MonkeyPatch, profile: str, compilers: bool
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(doors, "note", told.append)
+    monkeypatch.setattr(shutil, "which", lambda name: name if compilers else None)
+    monkeypatch.setattr(doors, "settings", lambda: settings.get_profile(profile))
+    generated = doors.backend() == "inductor"
+    assert generated == (compilers and profile == "thorough")
+    assert generated != bool(told)
+
+
+# What moves when the inputs move
+
+NUMBERS = {"input": torch.tensor([2.0]), "weight": torch.tensor([3.0])}
+MOVES = {"input": torch.tensor([5.0]), "weight": torch.tensor([7.0])}
+
+
+@pytest.mark.parametrize("door", SECOND_DOORS)
+@pytest.mark.parametrize("moving", [("input",), ("weight",), ("input", "weight")])
+def test_a_second_door_returns_how_a_product_moves(door: str, moving: tuple[str, ...]) -> None:
+    """d(x w) = dx w + x dw; and of g (dx w + x dw), the derivatives by g, x and w."""
+    directions = {name: MOVES[name] for name in moving}
+    still = {name: torch.zeros(1) for name in NUMBERS} | directions
+    dx, dw = (still[name].item() for name in NUMBERS)
+    target = Target("cpu", "float32", door)
+    moved: dict[str, Any] = movements(target, torch.mul, NUMBERS, directions, torch.tensor([11.0]))
+    expected = {"tangent": dx * 3 + 2 * dw}
+    if door == "double backward":
+        every = {"input": dw * 11, "weight": dx * 11}
+        expected = {f"second grad_{name}": every[name] for name in moving}
+        expected["second grad_output"] = dx * 3 + 2 * dw
+    assert {name: x.item() for name, x in moved.items()} == expected

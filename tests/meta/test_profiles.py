@@ -2,14 +2,18 @@
 
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import fakeredis
 import pytest
 import redis
 from hypothesis import settings
+from hypothesis import strategies as st
 from hypothesis.extra.redis import RedisExampleDatabase
 
 from tests.harness import profiles
+from tests.meta.options import drawn
 
 KEY, EXAMPLE = b"a property", b"its failing example"
 
@@ -48,3 +52,24 @@ def test_without_the_package_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(pytest.UsageError, match="BACKPROOF_REDIS is set: install redis"):
         profiles.share(settings.get_profile("quick"), "redis://localhost:1")
+
+
+@pytest.mark.parametrize("chosen", ["quick", None])
+def test_a_run_shares_where_it_is_told_to(
+    monkeypatch: pytest.MonkeyPatch, chosen: str | None
+) -> None:
+    shared = []
+    monkeypatch.setattr(profiles, "share", lambda *given: shared.append(given))
+    config: Any = SimpleNamespace(getoption=lambda name: chosen)
+    name = chosen or "default"
+    for url in ("", "redis://somewhere"):
+        monkeypatch.setenv("BACKPROOF_REDIS", url)
+        profiles.pytest_configure(config)
+        assert settings.get_current_profile_name() == name
+    assert shared == [(settings.get_profile(name), "redis://somewhere")]
+
+
+def test_bytes_are_of_every_length_that_is_allowed() -> None:
+    assert {len(x) for x in drawn(st.binary(min_size=1, max_size=3), 50)} == {1, 2, 3}
+    assert {len(x) for x in drawn(st.binary(min_size=4, max_size=4), 5)} == {4}
+    assert len(set(drawn(st.binary(min_size=4, max_size=4), 5))) == 5

@@ -14,7 +14,7 @@ from tests.harness import preflight, verdict
 from tests.harness.record import Record, Tally
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target
-from tests.harness.verdict import Deviation, check
+from tests.harness.verdict import Deviation, check, exactly
 
 CPU = Target("cpu", "float32", "functional")
 ROUNDING = Rounding.kernel("float32")
@@ -42,6 +42,14 @@ def deviation(actual: torch.Tensor | None, expected: object = EXACT) -> str:
 def test_what_equals_the_reference_passes_and_is_recorded(record: Record) -> None:
     check("linear", "output", CPU, RIGHT, EXACT)
     assert record.tallies == {(ROW, "float32"): Tally(1, 6, shares=[1, *9 * [0]])}
+
+
+def test_what_must_be_exact_is_refused_when_one_bit_is_off() -> None:
+    numbers = RIGHT.numpy().astype(float)
+    exactly("linear", "output", CPU, RIGHT, numbers)
+    numbers[0, 0] += 2.0**-23
+    with pytest.raises(Deviation, match="deviates from the reference"):
+        exactly("linear", "output", CPU, RIGHT, numbers)
 
 
 # What is refused before any number is compared

@@ -44,9 +44,9 @@ class Legacy:
                     legacy.running.append(test)
                 case {"failure": failure}:
                     legacy.failures.append(failure)
-                case {"ends": test, "record": record}:
-                    legacy.running.remove(test)
-                    legacy.record.merge(record)
+                case _:
+                    legacy.running.remove(line["ends"])
+                    legacy.record.merge(line["record"])
         return legacy
 
 

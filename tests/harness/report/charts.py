@@ -63,8 +63,8 @@ def costs(group: str, sides: dict[str, dict[int, float]]) -> Markup:
 
 def styles() -> Iterator[dict[str, Any]]:
     """Lines that are told apart in grey, too."""
-    for colour, style in zip(cycle(COLOURS), cycle(STYLES), strict=False):
-        yield {"color": colour, "linestyle": style, "linewidth": 1.4}
+    pairs = zip(cycle(COLOURS), cycle(STYLES), strict=False)
+    return ({"color": colour, "linestyle": style, "linewidth": 1.4} for colour, style in pairs)
 
 
 @contextmanager
