@@ -148,7 +148,8 @@ def with_products(rounding: Rounding, products: Products) -> Rounding:
 def arithmetic(dtype: str) -> Format:
     """float64 is as coarse in NumPy as in torch: there either may be off by a rounding."""
     fmt = FORMATS[dtype]
-    if fmt.precision >= FLOAT32.precision and flushes_here():  # for a whole run, or not at all
+    # float16 is computed in float32, of which its subnormal numbers are normal ones.
+    if fmt.min_exponent <= FLOAT32.min_exponent and flushes_here():  # for a whole run, or not
         fmt = replace(fmt, flushes=True)
     return replace(fmt, times=2.0) if fmt.precision == 53 else fmt
 

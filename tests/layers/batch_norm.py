@@ -35,10 +35,11 @@ class Kernels:
     alike: bool  # input and gradient are dense and, as torch sees it, lie alike
     rounds_mean: bool = True  # whether the rounding of a batch's mean to the half type is admitted
     batched: bool = False  # vmap normalises in one kernel, and scales and shifts in others
+    generated: bool = False  # by torch.compile, which computes as other devices than the CPU do
 
     @property
     def on_cpu(self) -> bool:
-        return torch.device(self.device).type == "cpu"
+        return torch.device(self.device).type == "cpu" and not self.generated
 
     @property
     def half_throughout(self) -> bool:

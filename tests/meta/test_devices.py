@@ -132,8 +132,11 @@ SAMPLE = (
     *("tests/layers/test_linear.py", "tests/losses/test_nll_loss.py", "tests/optimizers"),
     *("-k", "test_linear or nll_loss or (histories and sgd)"),
 )
-EVERYTHING = [f"tests/{name}" for name in ("autograd", "clipping", "initialization", "layers")]
-EVERYTHING += [f"tests/{name}" for name in ("losses", "modules", "optimizers", "second_order")]
+FOLDERS = (
+    *("autograd", "clipping", "initialization", "layers", "losses", "mixed_precision"),
+    *("modules", "optimizers", "second_order", "tensors"),
+)
+EVERYTHING = [f"tests/{name}" for name in FOLDERS]
 
 
 def test_every_component_stays_on_its_device(runs: Runs, request: pytest.FixtureRequest) -> None:

@@ -25,6 +25,7 @@ from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check
+from tests.mixed_precision.lists import with_lists
 
 LABELS = np.array([0, 1, 1])
 ROWS, COLUMNS = 3, 4
@@ -145,7 +146,7 @@ def autocast_cases(draw: st.DrawFn) -> AutocastCase:
 def test_an_operation_runs_in_the_dtype_that_its_list_says(
     targets: Targets, case: AutocastCase
 ) -> None:
-    for given_dtype, of_devices in targets.by_dtype(case.lower):
+    for given_dtype, of_devices in with_lists(targets).by_dtype(case.lower):
         for target in of_devices:
             for region in dict.fromkeys(("enabled", case.regions)):
                 runs_in, device = given_dtype, target.device_type

@@ -24,6 +24,7 @@ from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check, exactly
+from tests.mixed_precision.lists import with_lists
 from tests.mixed_precision.test_autocast import cast, flushing
 
 SCALE, LR = 64.0, 0.5  # a power of two: it rounds nothing away, and nothing here overflows
@@ -62,7 +63,7 @@ def step_cases(draw: st.DrawFn) -> StepCase:
 @settings(max_examples=settings().max_examples // 2)
 @given(case=step_cases())
 def test_a_step_under_autocast_equals_the_reference(targets: Targets, case: StepCase) -> None:
-    for device in targets.devices if "float32" in targets.dtypes else ():
+    for device in with_lists(targets).devices if "float32" in targets.dtypes else ():
         for lower in LOWER:
             target = Target(device, "float32", lower)
             params = {n: x.tensor(target).requires_grad_() for n, x in case.parameters.items()}
@@ -128,7 +129,7 @@ def test_a_weight_that_is_used_twice_is_cast_once(
     Without the cache each is cast back to float32 on its own, and there their sum is exact.
     """
     small = float(FORMATS[lower].ulp(np.asarray(1.0))) / 4
-    for device in targets.devices if "float32" in targets.dtypes else ():
+    for device in with_lists(targets).devices if "float32" in targets.dtypes else ():
         target = Target(device, "float32", lower)
         weight = torch.ones(1, 1, device=device, requires_grad=True)
         ones = torch.ones(1, 1, device=device)
@@ -143,7 +144,7 @@ def test_a_function_of_ones_own_runs_in_the_dtype_it_asks_for(targets: Targets) 
     """`custom_fwd` casts its inputs and leaves autocast; `custom_bwd` finds the same again."""
     seen: dict[str, tuple[torch.dtype, bool]] = {}
 
-    for device in targets.devices:
+    for device in with_lists(targets).devices:
         kind = device.partition(":")[0]
 
         class Own(torch.autograd.Function):
