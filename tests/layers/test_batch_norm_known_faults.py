@@ -103,3 +103,26 @@ def test_half_type_batch_norm_on_the_cpu_subtracts_a_rounded_mean(
                 expected = kernels.output(x, mean, var, None, None, eps=case.eps)
                 y = F.batch_norm(case.input.tensor(target), None, None, training=True, eps=case.eps)
                 check("batch_norm rounded mean", "output", target, y, expected)
+
+
+def test_compiled_batch_norm_goes_back_with_the_statistics_it_came_with(targets: Targets) -> None:
+    """`compiled-batch-norm-saves-half-statistics`: bfloat16 does not hold the mean of the three.
+
+    The backend decomposes as inductor does, which this is about, and needs no compiler.
+    """
+    if "bfloat16" not in targets.dtypes or "cpu" not in targets.devices:
+        pytest.skip("bfloat16 on the CPU is not asked for")
+    x = torch.tensor([[256.0], [258.0], [256.0]], dtype=torch.bfloat16)
+    back, weight = torch.eye(3, 1, dtype=torch.bfloat16), torch.ones(1, requires_grad=True)
+
+    def normalised(weight: torch.Tensor) -> torch.Tensor:
+        return F.batch_norm(x, None, None, weight, training=True, eps=EPS)
+
+    torch.compiler.reset()
+    torch.compile(normalised, backend="aot_eager_decomp_partition")(weight).backward(back)
+    kernels = Kernels("bfloat16", "float32", "cpu", dense=True, alike=True, generated=True)
+    arrays = [kernels.array(t.double().numpy()) for t in (back, x)]
+    mean_and_var = kernels.statistics(arrays[1])
+    grads = kernels.gradients(*arrays, *mean_and_var, None, eps=EPS, training=True)
+    target = Target("cpu", "float32", "compiled")
+    check("batch_norm compiled mixed", "grad_weight", target, weight.grad, grads["weight"])
