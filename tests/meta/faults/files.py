@@ -50,6 +50,7 @@ for file, parts in MODULES.items():
     FILES |= {f"modules {part}": [f"tests/modules/test_{file}.py"] for part in parts}
 
 FILES |= {
+    "compile": ["tests/layers/test_linear.py", "tests/clipping/test_side_doors.py"],
     "vmap": ["tests/layers/test_linear.py"],
     "functional_call": ["tests/layers/test_batch_norm.py"],
     "mse_loss under autocast": ["tests/mixed_precision/test_autocast.py"],
