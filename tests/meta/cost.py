@@ -32,6 +32,7 @@ from tests.harness import doors, profiles  # noqa: F401
 from tests.harness.record import RECORD
 from tests.harness.rounded import Rounded
 from tests.harness.targets import Target, Targets
+from tests.harness.verdict import Deviation
 from tests.optimizers import life, verify
 from tests.optimizers.events import Step
 from tests.optimizers.gradients import is_expanded
@@ -83,7 +84,8 @@ def sampled(parts: Counter[str]) -> Iterator[None]:
             frame = frame.f_back
         parts["property"] += 1
 
-    before = signal.signal(signal.SIGPROF, sample)
+    # Else torch.compile, which may be at work when a signal comes, would compile it.
+    before = signal.signal(signal.SIGPROF, torch.compiler.disable(sample))
     signal.setitimer(signal.ITIMER_PROF, 1e-3, 1e-3)
     try:
         yield
@@ -203,10 +205,14 @@ def main() -> None:
     for name, function in properties(" ".join(sys.argv[1:])):
         parts: Counter[str] = Counter()
         RECORD.tallies.clear()
-        function(targets=Targets())  # once to warm up
-        if not RECORD.tallies:
+        try:
+            function(targets=Targets())  # once to warm up
+            if not RECORD.tallies:
+                continue
+            rounds = [cost(function, parts) for _ in range(ROUNDS)]
+        except Deviation as deviation:
+            print(f"{name:<70} {str(deviation).partition(chr(10))[0]}", flush=True)
             continue
-        rounds = [cost(function, parts) for _ in range(ROUNDS)]
         whole, *bare = (statistics.median(column) for column in zip(*rounds, strict=True))
         ratio = f"{whole / sum(bare):6.1f}" if bare[0] else "     -"
         shares = "  ".join(
