@@ -73,14 +73,19 @@ class Record:
         return dump
 
     def merge(self, dump: dict[str, Any]) -> None:
-        for row, dtype, tally in dump["tallies"]:
-            self.tally(tuple(row), dtype).add(Tally(**tally))
-        for text in dump["notes"]:
+        tallies = {(tuple(row), dtype): Tally(**tally) for row, dtype, tally in dump["tallies"]}
+        benchmarks = [Benchmark(**benchmark) for benchmark in dump["benchmarks"]]
+        self.add(Record(**dump | {"tallies": tallies, "benchmarks": benchmarks}))
+
+    def add(self, other: Record) -> None:
+        for (row, dtype), tally in other.tallies.items():
+            self.tally(row, dtype).add(tally)
+        for text in other.notes:
             self.note(text)
-        for known, (agree, deviate) in dump["ledger"].items():
+        for known, (agree, deviate) in other.ledger.items():
             self.replayed(known, agree, deviate)
-        self.curves |= dump["curves"]
-        self.benchmarks += [Benchmark(**benchmark) for benchmark in dump["benchmarks"]]
+        self.curves |= other.curves
+        self.benchmarks += other.benchmarks
 
     @contextmanager
     def apart(self) -> Iterator[None]:
@@ -90,9 +95,9 @@ class Record:
         try:
             yield
         finally:
-            own = self.dump()
+            own = Record(**vars(self))
             vars(self).update(rest)
-            self.merge(own)
+            self.add(own)
 
     def replayed(self, known: str, agree: int, deviate: int) -> None:
         before = self.ledger.get(known, (0, 0))

@@ -63,7 +63,7 @@ def properties(text: str) -> Iterator[tuple[str, Callable[..., None]]]:
     """Those that need no fixture but the targets."""
     files = (file for name in FOLDERS for file in sorted((ROOT / "tests" / name).glob("test_*.py")))
     for module in (*(f"tests.{file.parent.name}.{file.stem}" for file in files), ORDINARY):
-        for name, function in vars(importlib.import_module(module)).items():
+        for name, function in list(vars(importlib.import_module(module)).items()):
             if not (inspect.isfunction(function) and hasattr(function, "hypothesis")):
                 continue
             if list(inspect.signature(function).parameters) == ["targets"] and text in name:
