@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from torchvision.datasets import MNIST
 
 from tests.training import digits, idx, mnist
 
@@ -226,9 +225,11 @@ def mirror(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+    monkeypatch.setattr(
+        "torchvision.datasets.MNIST.mirrors", [f"http://127.0.0.1:{server.server_port}/"]
+    )
     resources = [(f"{file.name}.gz", file.gz_md5) for file in idx.FILES]
-    monkeypatch.setattr(MNIST, "resources", resources)
+    monkeypatch.setattr("torchvision.datasets.MNIST.resources", resources)
     yield asked
     server.shutdown()
     server.server_close()
@@ -290,7 +291,9 @@ def test_a_mirror_that_never_answers_is_given_up(
 ) -> None:
     monkeypatch.setattr(mnist, "CONNECT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{silent.getsockname()[1]}/"])
+        monkeypatch.setattr(
+            "torchvision.datasets.MNIST.mirrors", [f"http://127.0.0.1:{silent.getsockname()[1]}/"]
+        )
         start = time.monotonic()
         assert mnist._download(tmp_path / "cache") is None
     assert time.monotonic() - start < 2
@@ -298,6 +301,8 @@ def test_a_mirror_that_never_answers_is_given_up(
 
 
 def test_the_checksums_are_those_of_torchvision() -> None:
+    from torchvision.datasets import MNIST  # as `mnist` does: not to collect the tests
+
     assert [(f"{file.name}.gz", file.gz_md5) for file in idx.FILES] == MNIST.resources
     assert idx.MIRROR in MNIST.mirrors
 

@@ -7,5 +7,5 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 for module in iter_modules(__path__, f"{__name__}."):
-    if not module.name.endswith("__main__"):
+    if not module.name.endswith(("__main__", "preloaded")):
         import_module(module.name)
