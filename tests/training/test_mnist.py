@@ -185,8 +185,8 @@ def verify_update(
         far[output][0] = True
     some = np.flatnonzero(np.logical_or.reduce(list(far.values())))
     for output, want in updated(some, rounding.array).items():
-        got = after[output][torch.from_numpy(some).to(target.device)]
-        check(component, output, target, got, rounding.stored(want))
+        actual = after[output][torch.from_numpy(some).to(target.device)]
+        check(component, output, target, actual, rounding.stored(want))
 
 
 @pytest.mark.long
