@@ -125,7 +125,8 @@ def test_a_failing_run_writes_both_files(tmp_path: Path) -> None:
 
 
 def test_a_run_without_comparisons_praises_nothing(whole: Report, tmp_path: Path) -> None:
-    write(tmp_path, whole | {"rows": [], "failures": [], "run": RUN | {"exit_status": 0}})
+    nothing: dict[str, Any] = {"rows": [], "failures": [], "curves": {}, "benchmarks": []}
+    write(tmp_path, whole | nothing | {"run": RUN | {"exit_status": 0}})
     text = (tmp_path / "report.html").read_text("utf-8")
     assert "nothing was compared" in text
     assert "computes what" not in text
