@@ -46,6 +46,7 @@ SWITCHES: dict[str, Switch] = {
     "float32_matmul_precision": Switch(
         matmul_precision, torch.set_float32_matmul_precision, ("highest", "high", "medium")
     ),
+    "fp32_precision": attribute(torch.backends, "fp32_precision", *PRECISIONS),  # of both below
     "cuda.matmul.fp32_precision": attribute(CUBLAS, "fp32_precision", *PRECISIONS),
     "mkldnn.matmul.fp32_precision": attribute(ONEDNN.matmul, "fp32_precision", *PRECISIONS, "bf16"),
     **{

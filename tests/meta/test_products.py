@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tests.harness.comparison import Comparison
 from tests.harness.formats import BFLOAT16, FLOAT16, FLOAT32, FORMATS, Format
@@ -197,3 +198,19 @@ def test_the_older_switch_sets_both(
     with switched({"float32_matmul_precision": precision}):
         assert products_on("cpu", "float32") == Products(cpu)
         assert products_on("cuda", "float32") == Products(cuda)
+
+
+@pytest.mark.parametrize(("allowed", "expected"), [(True, Products(TF32)), (False, PLAIN)])
+def test_the_oldest_switch_is_that_of_cublas_alone(allowed: bool, expected: Products) -> None:
+    with switched({}):
+        torch.backends.cuda.matmul.allow_tf32 = allowed
+        assert products_on("cuda", "float32") == expected
+        assert products_on("cpu", "float32") == PLAIN
+    assert products_on("cuda", "float32") == PLAIN
+
+
+def test_a_library_that_is_told_nothing_does_as_all() -> None:
+    with switched({"fp32_precision": "tf32", "mkldnn.matmul.fp32_precision": "ieee"}):
+        assert products_on("cuda", "float32") == Products(TF32)
+        assert products_on("cpu", "float32") == PLAIN
+    assert products_on("cuda", "float32") == PLAIN
