@@ -194,7 +194,8 @@ class Tape:
         return self.name_of(x) if isinstance(x, torch.Tensor) else self.known.get(id(x))
 
     def leaf(self, x: torch.Tensor, hint: str) -> str:
-        if type(x) not in {torch.Tensor, torch.nn.Parameter} or x.layout != torch.strided:
+        ordinary = type(x) in {torch.Tensor, torch.nn.Parameter} and x.layout == torch.strided
+        if not ordinary or x.is_meta:
             raise UnspeakableError(type(x).__name__)
         try:
             leaf = Leaf.of(self.fresh(hint), x)
