@@ -2,8 +2,8 @@
 
 IN_LOWER_PRECISION = {"linear"}
 IN_FLOAT32 = {
-    "cpu": {"l1_loss", "mse_loss", "nll_loss"},
-    "cuda": {"l1_loss", "log_softmax", "mse_loss", "nll_loss", "softplus"},
+    "cpu": {"cross_entropy", "l1_loss", "mse_loss", "nll_loss"},
+    "cuda": {"cross_entropy", "l1_loss", "log_softmax", "mse_loss", "nll_loss", "softplus"},
 }
 
 
@@ -34,7 +34,8 @@ def autocast_dtype(operation: str, given: str, lower_precision: str, device: str
     Raises:
         ValueError: if lower_precision is no half type, or the device has no list here.
 
-    Divergence from torch: it knows many more operations; here are those of this book.
+    Divergence from torch: it knows many more operations; here are those of this book. CUDA's list
+    has cross_entropy in its two parts.
 
     >>> autocast_dtype("linear", "float32", "bfloat16")
     'bfloat16'

@@ -53,6 +53,25 @@ def labels(x: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(LABELS).to(x.device)
 
 
+def cross_entropy_by_kernels(x: Any) -> Any:
+    """Two kernels: the first stores its result, the second adds up in the dtype of that."""
+    y = x.rounding.stored(log_softmax(x))
+    return nll_loss(Rounding.native(y.rounding.storage.name).array(y), LABELS)
+
+
+def cross_entropy_backward_by_kernels(g: Any, loss: Any, x: Any) -> tuple[Any]:
+    dtype = x.rounding.storage.name
+    native, kernel = Rounding.native(dtype), Rounding.kernel(dtype)
+    y: Any = log_softmax_rounding(dtype).stored(log_softmax(log_softmax_rounding(dtype).array(x)))
+    grad: Any = native.stored(nll_loss_backward(native.array(g), native.array(y), LABELS))
+    return (log_softmax_backward(kernel.array(grad), kernel.array(y)),)
+
+
+def log_softmax_rounding(dtype: str) -> Rounding:
+    """In half types on the CPU it stores its sum, and the logarithm of it, on the way."""
+    return Rounding.kernel(dtype, stores=(np.sum, np.log))
+
+
 MATRIX = (ROWS, COLUMNS)
 ONE, TWO = {"input": MATRIX}, {"input": MATRIX, "target": MATRIX}
 PARAMETERS = {"weight": (2, COLUMNS), "bias": (2,)}
@@ -76,7 +95,7 @@ OPERATIONS = {
         lambda x: F.log_softmax(x, 1),
         log_softmax,
         lambda g, y, x: (log_softmax_backward(g, y),),
-        lambda dtype: Rounding.kernel(dtype, stores=(np.sum, np.log)),
+        log_softmax_rounding,
     ),
     "nll_loss": Operation(
         ONE,
@@ -86,6 +105,14 @@ OPERATIONS = {
         lambda g, y, x: (nll_loss_backward(g, x, LABELS),),
         Rounding.native,
         Rounding.native,
+    ),
+    "cross_entropy": Operation(
+        ONE,
+        (),
+        lambda x: F.cross_entropy(x, labels(x)),
+        cross_entropy_by_kernels,
+        cross_entropy_backward_by_kernels,
+        log_softmax_rounding,
     ),
     "mse_loss": Operation(
         TWO,

@@ -12,7 +12,7 @@ HALF = ("bfloat16", "float16")
 def test_each_operation_has_its_dtype(device, lower):
     for given in ("float32", *HALF):
         assert autocast_dtype("linear", given, lower, device) == lower
-        for operation in ("nll_loss", "mse_loss", "l1_loss"):
+        for operation in ("cross_entropy", "nll_loss", "mse_loss", "l1_loss"):
             assert autocast_dtype(operation, given, lower, device) == "float32"
         for operation in ("relu", "threshold", "dropout", "batch_norm"):
             assert autocast_dtype(operation, given, lower, device) == given
