@@ -62,7 +62,9 @@ class Record:
     test: float = math.inf  # the number of the test that is running
 
     def tally(self, row: Row, dtype: str) -> Tally:
-        return self.tallies.setdefault((row, dtype), Tally(test=self.test))
+        if (row, dtype) not in self.tallies:
+            self.tallies[row, dtype] = Tally(test=self.test)
+        return self.tallies[row, dtype]
 
     def dump(self) -> dict[str, Any]:
         """As lists and Python's own numbers, to be sent from a worker process."""

@@ -118,7 +118,8 @@ class Rounded(NDArrayOperatorsMixin):
         else:
             bound = gamma * reach
             bound += self.underflows * compute.tiny
-            bound = np.minimum(bound, HUGE * reach)  # of nothing but zeros, the sum is zero
+            if not (gamma < 1 and reach.min(initial=1.0) >= 1 / HUGE):
+                bound = np.minimum(bound, HUGE * reach)  # of nothing but zeros, the sum is zero
         bound = plus(bound, self.error)
         if not self.all_finite:  # either settled or anything at all
             bound = np.where(np.isfinite(self.value), bound, self.error)

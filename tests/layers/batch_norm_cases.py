@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -46,6 +47,7 @@ class BatchNormCase:
         return self.training or self.running is None
 
 
+@cache
 @st.composite
 def shapes(draw: st.DrawFn) -> tuple[int, ...]:
     """(N, C, *positions), at most 4096 numbers; no rows in one of eight, or no positions."""
@@ -58,6 +60,7 @@ def shapes(draw: st.DrawFn) -> tuple[int, ...]:
     return shape
 
 
+@cache
 @st.composite
 def vectors(draw: st.DrawFn, channels: int) -> DrawnArray:
     """A finite number for each channel, in memory that may be written to."""

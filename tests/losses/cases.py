@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,7 @@ class LabelCase:
         return {"ignore_index": self.ignore_index, "reduction": self.reduction}
 
 
+@cache
 @st.composite
 def score_shapes(draw: st.DrawFn) -> tuple[int, ...]:
     """(N, C, *positions), or (C,) for a row without a batch; mostly (N, C)."""
@@ -82,6 +84,7 @@ def class_count(shape: tuple[int, ...]) -> int:
     return shape[1] if len(shape) > 1 else shape[0]
 
 
+@cache
 @st.composite
 def weights(draw: st.DrawFn, classes: int) -> DrawnArray:
     """Of which one in eight is zero throughout."""
@@ -91,6 +94,7 @@ def weights(draw: st.DrawFn, classes: int) -> DrawnArray:
     return NonNegative((classes,), numbers, draw(layouts_of(1)))
 
 
+@lru_cache(maxsize=1000)
 @st.composite
 def labels(draw: st.DrawFn, rows: tuple[int, ...], classes: int, ignore_index: int) -> Labels:
     """Of which none, about half, about three quarters or all are ignored."""
@@ -104,6 +108,7 @@ def labels(draw: st.DrawFn, rows: tuple[int, ...], classes: int, ignore_index: i
     return Labels(numbers, layout)
 
 
+@cache
 @st.composite
 def label_cases(draw: st.DrawFn) -> LabelCase:
     shape, reduction = draw(score_shapes()), draw(reductions)

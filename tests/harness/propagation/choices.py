@@ -67,11 +67,11 @@ def where(condition: Array | Decision, a: Any, b: Any) -> Rounded:
     value = np.where(outcome, a.value, b.value)
     bit = min(a.last_bit, b.last_bit)
     if isinstance(condition, Decision) and condition.open.any():
-        apart = (np.where(x.value == value, 0.0, np.abs(x.value - value)) for x in (a, b))
-        either = np.maximum(*(x.closed_bound + d for x, d in zip((a, b), apart, strict=True)))
-        either = np.where(np.isnan(either), np.inf, either)
+        at = np.broadcast_to(condition.open, value.shape)
         decided = np.where(outcome, a.closed_bound, b.closed_bound)
-        return Rounded(rounding, value, np.where(condition.open, either, decided), last_bit=bit)
+        error = np.broadcast_to(decided, value.shape).copy()
+        error[at] = np.maximum(*(reach(x, value, at) for x in (a, b)))
+        return Rounded(rounding, value, error, last_bit=bit)
     return Rounded(
         rounding,
         value,
@@ -82,6 +82,13 @@ def where(condition: Array | Decision, a: Any, b: Any) -> Rounded:
         a.selected and b.selected,
         underflows=max(a.underflows, b.underflows),
     )
+
+
+def reach(x: Rounded, value: Array, at: Array) -> Array:
+    """How far x, as much as it is off itself, is from the value at most, at some elements."""
+    number, bound = (np.broadcast_to(y, value.shape)[at] for y in (x.value, x.closed_bound))
+    apart = np.where(number == value[at], 0.0, np.abs(number - value[at])) + bound
+    return np.where(np.isnan(apart), np.inf, apart)
 
 
 @rule(np.ones_like)

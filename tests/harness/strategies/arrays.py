@@ -66,6 +66,7 @@ def tensor_of(array: DrawnArray, dtype: str) -> torch.Tensor:
     return torch.from_numpy(array.numbers(dtype).copy()).to(getattr(torch, dtype))
 
 
+@lru_cache(maxsize=1000)  # see `sides`
 def arrays(
     shape: tuple[int, ...], family: str, layout: str | None = None, special: float = 1 / 8
 ) -> st.SearchStrategy[DrawnArray]:
