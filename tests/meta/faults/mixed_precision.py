@@ -15,6 +15,11 @@ def under_autocast() -> Any:
         return F.mse_loss(numbers(3).bfloat16(), numbers(3).bfloat16().flip(0))
 
 
+def cross_entropy_under_autocast() -> Any:
+    with torch.autocast("cpu", torch.bfloat16):
+        return F.cross_entropy(numbers(3, 4).bfloat16(), torch.tensor([0, 1, 1]))
+
+
 def scaled(factors: tuple[float, ...] = (1.0, 1.0), **options: Any) -> Any:
     """Two optimizers after a few iterations, and the scale."""
     params = [numbers(2).requires_grad_(), numbers(3).requires_grad_()]
@@ -32,6 +37,7 @@ def scaled(factors: tuple[float, ...] = (1.0, 1.0), **options: Any) -> Any:
 
 PLACES |= {
     "mse_loss under autocast": Place(F, "mse_loss", under_autocast),
+    "cross_entropy under autocast": Place(F, "cross_entropy", cross_entropy_under_autocast),
     "grad_scaler step": Place(GradScaler, "step", lambda: scaled((1.0, torch.inf))),
     "grad_scaler update": Place(GradScaler, "update", lambda: scaled(growth_interval=2)),
     "grad_scaler unscale": Place(GradScaler, "unscale_", scaled),
@@ -54,6 +60,24 @@ def left_in_the_half_type(sound: Function) -> Function:
             return sound(*inputs, **options)
         with torch.autocast(kind, enabled=False):
             return sound(*inputs, **options)
+
+    return function
+
+
+@fault(
+    "cross_entropy under autocast",
+    "precision",
+    message="cross_entropy under autocast: (output|grad_input) on cpu (float32|bfloat16) ",
+    dtype="bfloat16",
+    elements=12,
+)
+def parts_by_their_own_lists(sound: Function) -> Function:
+    """Cross-entropy is taken apart, and the CPU runs log_softmax in the half type it is given."""
+
+    def function(input: torch.Tensor, target: torch.Tensor, **options: Any) -> torch.Tensor:
+        if not torch.is_autocast_enabled(input.device.type):
+            return sound(input, target, **options)
+        return F.nll_loss(F.log_softmax(input, 1), target, **options)
 
     return function
 
