@@ -168,6 +168,23 @@ def test_a_search_leaves_a_script_where_its_last_call_is_to_blame(
     assert (seed, commands[0][-2:] == ["-n", "0"]) == ("7", not alone)
 
 
+@pytest.mark.parametrize("script", [None, Path("crash.py")])
+def test_what_a_worker_died_of_is_in_the_report_of_its_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: Path | None
+) -> None:
+    monkeypatch.setattr(plugin, "search", lambda test, run, alone: Found(ALONE))
+    if script:
+        (tmp_path / script).write_text("torch.ones(1)")
+        found = Found("kills the process", tmp_path / script)
+        monkeypatch.setattr(plugin, "search", lambda test, run, alone: found)
+    report: Any = SimpleNamespace(longrepr="", user_properties=[])
+    watched: Any = SimpleNamespace(run={})
+    plugin.Watched.pytest_handlecrashitem(watched, "test_it", report)
+    assert str(report.longrepr).startswith(f"test_it {'kills the process' if script else ALONE}")
+    kept = [("reproducer", str(tmp_path / script))] if script else []
+    assert report.user_properties == kept
+
+
 def test_a_search_runs_one_test_and_leaves_the_reports_alone() -> None:
     option = SimpleNamespace(report="report", xmlpath="junit.xml", hypothesis_seed="7")
     left_out: list[Any] = []

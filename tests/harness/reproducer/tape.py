@@ -114,7 +114,7 @@ class Tape:
         now = {key: id(x) for key, x in value.items()}
         return self.held.get(id(value)) == now and all(map(self.is_held, value.values()))
 
-    def spell(self, value: Any, hint: str = "x") -> str:  # noqa: PLR0911, PLR0912  (one for each kind)
+    def spell(self, value: Any, hint: str = "x") -> str:  # noqa: PLR0911  (one for each kind)
         """Python source for an argument. What is not known yet becomes a leaf."""
         if id(value) in self.known and (not isinstance(value, dict) or self.is_held(value)):
             return self.known[id(value)]
@@ -144,8 +144,6 @@ class Tape:
             self.call(value, name)
             return name
         if isinstance(value, type) and (public := public_name(value)):
-            return public
-        if callable(value) and (public := self.known.get(id(value))):
             return public
         raise UnspeakableError(f"{type(value).__name__}")
 
