@@ -99,7 +99,9 @@ class Recorder:
                 statement = Statement(text, "", functions, self.contexts())
                 tape.body.append(statement)
                 result = self.made(statement, name, function, args, kwargs)
+                tape.dropped = []
                 if statement not in tape.body:
+                    tape.dropped = [leaf for leaf in tape.leaves if leaf not in leaves]
                     tape.leaves_only(leaves)
                 return result
         return function(*args, **kwargs)

@@ -38,6 +38,7 @@ def script_of(test: Callable[[], Any]) -> Script | str:
         last = tape.last
         if last not in tape.statements:
             tape.statements.append(last)
+            tape.leaves += tape.dropped
     part = needed(tape, ending.result, last)
     if not (last or any(map(computes, part))):
         return "what is wrong had left torch before it was compared"

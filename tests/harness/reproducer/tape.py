@@ -82,6 +82,7 @@ class Tape:
         self.statements: list[Statement] = []
         self.body = self.statements  # of the function that is being recorded
         self.leaves: list[Leaf] = []
+        self.dropped: list[Leaf] = []  # of the last call, if all that it gave was a number
         self.known: dict[int, str] = {}
         self.kept: list[Any] = []  # so that no address is used twice
         self.taken = {"got", "expected", "torch", "F", "sys"}
