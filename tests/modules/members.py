@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from torch import nn
 
+from tests.harness.verdict import Deviation
 from tests.modules.model import Node
 from tests.modules.trees import (
     assert_same,
@@ -115,7 +116,9 @@ class Members(RuleBasedStateMachine):
                 module.extend(nn.ModuleList([made, made]))
             members += [new] * (1 if how == "append" else 2)
         node.renumber(members)
-        assert len(module) == len(members), f"a {node.kind} has lost members"
+        if len(module) != len(members):
+            right = f"len(got) == {len(members)}"
+            raise Deviation(f"a {node.kind} has lost members", module, right=right)
 
     @rule(
         at=picks,

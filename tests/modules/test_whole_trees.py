@@ -11,6 +11,7 @@ from torch import nn
 
 from tests.claims.claim import Claim, holds, holds_with_care
 from tests.claims.wide import fewer
+from tests.harness.verdict import Deviation
 from tests.modules.model import Node
 from tests.modules.trees import build, trees
 
@@ -22,10 +23,11 @@ small = st.lists(st.integers(-4, 4), min_size=3, max_size=3)
 @given(node=trees(), values=st.lists(small, min_size=2, max_size=4))
 def test_modes_recurse_and_eval_freezes(claim: Claim, node: Node, values: Any) -> None:
     tree = build(node)
-    tree.eval()
-    assert not any(module.training for module in tree.modules())
-    tree.train()
-    assert all(module.training for module in tree.modules())
+    for mode in (False, True):
+        tree.train(mode) if mode else tree.eval()
+        if any(module.training != mode for module in tree.modules()):
+            right = f"all(module.training is {mode} for module in got.modules())"
+            raise Deviation("modules: a mode does not reach all", tree, right=right)
 
     norm, dropout = nn.BatchNorm1d(3), nn.Dropout(1.0)
     model = nn.Sequential(norm, dropout)
@@ -73,8 +75,11 @@ def test_apply_visits_all_and_zero_grad_clears_all(
     for p in module.parameters():
         p.grad = torch.full_like(p, 3)
     module.zero_grad(set_to_none)
+    cleared = "p.grad is None" if set_to_none else "not p.grad.any()"
     for p in module.parameters():
-        assert (p.grad is None) if set_to_none else torch.equal(p.grad, torch.zeros_like(p))
+        if not (p.grad is None if set_to_none else torch.equal(p.grad, torch.zeros_like(p))):
+            right = f"all({cleared} for p in got.parameters())"
+            raise Deviation("modules: a gradient is not cleared", module, right=right)
 
     shared = nn.ReLU()
     calls: list[nn.Module] = []

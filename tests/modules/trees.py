@@ -9,6 +9,7 @@ import torch
 from hypothesis import strategies as st
 from torch import nn
 
+from tests.harness.verdict import Deviation
 from tests.modules.model import Leaf, Node, once
 
 KINDS = ("Module", "Sequential", "ModuleList", "ModuleDict")
@@ -161,5 +162,28 @@ def assert_same(module: Any, node: Node) -> None:
     """Every question has the answer that the dictionaries give."""
     got, expected = of_torch(module), of_model(node)
     for question, answer in expected.items():
-        found = got[question]
-        assert found == answer, f"modules: {question} on cpu is {found}, expected {answer}"
+        if (found := got[question]) != answer:
+            text = f"modules: {question} on cpu is {found}, expected {answer}"
+            asked = IN_PYTHON.get(question)
+            raise Deviation(text, module, right=(asked and f"{asked} == {plainly(answer)}") or "")
+
+
+LEAF = "(x.tolist(), str(x.dtype)[6:])"
+PARAMETER = "(x.tolist(), str(x.dtype)[6:], None if x.grad is None else x.grad.tolist())"
+IN_PYTHON = {
+    "parameters": f"[{PARAMETER} for x in got.parameters()]",
+    "named_parameters": f"[(name, {PARAMETER}) for name, x in got.named_parameters()]",
+    "named_buffers": f"[(name, {LEAF}) for name, x in got.named_buffers()]",
+    "named_children": "[(name, type(x).__name__) for name, x in got.named_children()]",
+    "named_modules": "[(name, type(x).__name__) for name, x in got.named_modules()]",
+    "training": "[x.training for x in got.modules()]",
+    "state_dict": f"[(name, *{LEAF}) for name, x in got.state_dict().items()]",
+}
+"""The questions as a script asks them, of a module `got`."""
+
+
+def plainly(answer: Any) -> Any:
+    """Leaves without the names of their parts."""
+    if isinstance(answer, list | tuple):
+        return type(answer)(map(plainly, answer))
+    return tuple(answer.values()) if isinstance(answer, dict) else answer
