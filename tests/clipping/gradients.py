@@ -109,7 +109,8 @@ class Untouched:
         """Raise where something else was written, or a gradient replaced."""
         for p, grad in zip(self.parameters, self.grads, strict=True):
             if p.grad is not grad:
-                deviates(component, "grad", target, "is another tensor than before")
+                what, same = "is another tensor than before", "got[0].grad is got[1]"
+                deviates(component, "grad", target, what, (p, grad), same)
             if not p.eq(1).all():
                 deviates(component, "param", target, "was written to", p, "got.eq(1).all()")
         for grad, numbers in zip(self.present, self.numbers, strict=True):

@@ -1,6 +1,7 @@
 """How a script ends: what it holds its result against, or the error that torch raises."""
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -142,9 +143,11 @@ class Judging:
     right: str
 
     def same(self, result: Any) -> bool:
-        return not (
-            isinstance(result, Exception) or eval(self.right, {"got": result, "torch": torch})
-        )
+        if isinstance(result, BaseException):
+            return False
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return not eval(self.right, {"got": result, "torch": torch})
 
     def lines(self) -> Sequence[str]:
         return [
@@ -162,7 +165,7 @@ class Raising:
     result: str = ""
 
     def same(self, result: Any) -> bool:
-        return type(result) is type(self.error)
+        return type(result) is type(self.error) and str(result) == str(self.error)
 
     def lines(self) -> Sequence[str]:
         return ["raise SystemExit(0)  # nothing above must raise"]

@@ -131,7 +131,13 @@ class Recorder:
             self.tape.missing.clear()
         elif result is None:
             self.tape.missing.append(statement.text)
-        if result is None or id(result) in self.tape.known:
+        if result is None:
+            return result
+        if id(result) in self.tape.known:
+            given_back = isinstance(result, torch.Tensor) and any(result is x for x in args)
+            if given_back and not name.endswith("_"):  # as nothing in place does
+                statement.target = self.tape.fresh(self.name_of(name, result, args))
+                self.tape.rename(result, statement.target)
             return result
         if is_plain(result):
             if statement.pure:

@@ -86,6 +86,7 @@ class Tape:
         self.known: dict[int, str] = {}
         self.kept: list[Any] = []  # so that no address is used twice
         self.taken = {"got", "expected", "torch", "F", "sys"}
+        self.former: dict[int, str] = {}  # names
         self.held: dict[int, dict[Any, int]] = {}  # what is in the dictionaries that are known
         self.missing: list[str] = []  # the attributes that were None, since the last call
         self.last: Statement | None = None
@@ -102,6 +103,14 @@ class Tape:
         """From now on, the value has a name."""
         self.known[id(value)] = name
         self.kept.append(value)
+
+    def rename(self, value: torch.Tensor, name: str) -> None:
+        """What a call has given back goes by its name; only its gradient is asked for as before.
+
+        Another torch may give back another tensor there.
+        """
+        self.former.setdefault(id(value), self.known[id(value)])
+        self.known[id(value)] = name
 
     def hold(self, value: dict[Any, Any], name: str) -> None:
         """The same, as long as nobody changes what it holds."""
@@ -189,7 +198,8 @@ class Tape:
         """The same for modules, optimizers, and tuples of what is known."""
         if isinstance(x, tuple):
             parts = [self.expression_of(part) for part in x]
-            return None if None in parts else f"({', '.join(map(str, parts))})"
+            alone = "," if len(parts) == 1 else ""
+            return None if None in parts else f"({', '.join(map(str, parts))}{alone})"
         return self.name_of(x) if isinstance(x, torch.Tensor) else self.known.get(id(x))
 
     def leaf(self, x: torch.Tensor, hint: str) -> str:
