@@ -29,6 +29,7 @@ from tests.meta.faults.witnesses import seen
 A_DAY, SHRUNK_A_DAY = 10, 3
 ALLOWED = {"torch", "base64", "copy", "io", "zlib"}  # for a script to import
 DAY = os.environ.get("BACKPROOF_DAY", "")  # see conftest.py
+AGAIN = f"BACKPROOF_DAY={DAY} draws this fault again\n"
 
 # That they are there
 
@@ -153,25 +154,30 @@ def test_a_fault_is_found(
     if expected is CONTROL:
         assert run.exit_code == pytest.ExitCode.OK, run.output
         return
-    again = f"BACKPROOF_DAY={DAY} draws this fault again\n{run.output}"
-    assert run.exit_code == pytest.ExitCode.TESTS_FAILED, again
-    if thorough or fault in shrunk(thorough):
+    assert run.exit_code == pytest.ExitCode.TESTS_FAILED, f"{AGAIN}{run.output}"
+    small = thorough or fault in shrunk(thorough)
+    if small:
         assert re.search(expected.found, run.output), run.output
         sizes = elements(run.output)
         assert sizes, run.output
         assert max(sizes) <= expected.elements, run.output
-        if expected.kind != "state":  # which the calls of one example do not always show
-            prove_scripts(runs, fault, list(tmp_path.glob("*.py")))
+    written = list(tmp_path.glob("*.py"))
+    assert written or not expected.required, run.output
+    for script in written:
+        prove(runs, fault, script, small)
 
 
-def prove_scripts(runs: Runs, fault: str, scripts: list[Path]) -> None:
-    """They fail where the fault is, and only there."""
-    assert scripts or not FAULTS[fault].required
-    for script in scripts:
-        text = script.read_text("utf-8")
-        faulty, sound = runs.script(script, fault), runs.script(script)
-        assert faulty.result().exit_code == 1, f"{faulty.result().output}\n{text}"
-        assert sound.result().exit_code == 0, f"{sound.result().output}\n{text}"
+def prove(runs: Runs, fault: str, script: Path, small: bool) -> None:
+    """It fails where the fault is, and only there.
+
+    A fault that remembers what was called before does not show in every few calls.
+    """
+    text = script.read_text("utf-8")
+    faulty, sound = runs.script(script, fault), runs.script(script)
+    assert sound.result().exit_code == 0, f"{AGAIN}{sound.result().output}\n{text}"
+    if FAULTS[fault].kind != "state":
+        assert faulty.result().exit_code == 1, f"{AGAIN}{faulty.result().output}\n{text}"
+    if small:
         assert text.count("\n") < 60, text
         assert set(re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)) <= ALLOWED, text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import operator
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -112,14 +113,22 @@ def replace_held(
 ) -> None:
     """In the globals of a test, and in its tables."""
     for key, value in list(held.items()):
-        if isinstance(value, FunctionType) and value in replaced:
-            patch.setitem(held, key, replaced[value])
-        elif isinstance(value, tuple) and type(value) is tuple:
-            if any(isinstance(x, FunctionType) and x in replaced for x in value):
-                new = tuple(replaced.get(x, x) if isinstance(x, FunctionType) else x for x in value)
-                patch.setitem(held, key, new)
-        elif type(value) is dict and not str(key).startswith("__"):
+        if type(value) is dict and not str(key).startswith("__"):
             replace_held(patch, value, replaced)
+        elif (new := exchanged(value, replaced)) is not value:
+            patch.setitem(held, key, new)
+
+
+def exchanged(value: Any, replaced: dict[Any, Call]) -> Any:
+    """What is to be held instead: the value itself, where none of its functions is replaced."""
+    if isinstance(value, FunctionType):
+        return replaced.get(value, value)
+    if type(value) is tuple:
+        parts = tuple(exchanged(x, replaced) for x in value)
+        return value if all(map(operator.is_, parts, value)) else parts
+    if type(value) is functools.partial and value.func in replaced:
+        return functools.partial(replaced[value.func], *value.args, **value.keywords)
+    return value
 
 
 def count_levels(patch: pytest.MonkeyPatch, recorder: Recorder) -> None:

@@ -14,6 +14,7 @@ from tests.harness.reproducer.literals import PACKED
 from tests.harness.reproducer.tape import Statement, Tape, source
 
 NOTHING = object()
+SHORT = 80  # characters
 
 
 @dataclass
@@ -43,7 +44,9 @@ class Script:
             if len(sharing) > 1 and leaf.content.numel() and leaf.memory not in memories:
                 memories[leaf.memory] = f"memory{len(memories) + 1}"
                 lines.append(f"{memories[leaf.memory]} = {leaf.dense}")
-            lines.append(leaf.define(memories.get(leaf.memory)))
+            made = leaf.define(memories.get(leaf.memory))
+            if not assigned(leaf.name, made, calls):
+                lines.append(made)
         lines += joined([*calls, *([f"got = {self.result}"] if self.result else [])])
         return refused(lines) if isinstance(self.ending, Refusing) else lines
 
@@ -57,6 +60,15 @@ class Script:
             except (Exception, SystemExit) as error:
                 return error
         return names.get("got", NOTHING)
+
+
+def assigned(name: str, made: str, calls: list[str]) -> bool:
+    """A short leaf that becomes a gradient, and nothing else, is made where it does."""
+    uses = [i for i, line in enumerate(calls) if re.search(rf"\b{name}\b", line)]
+    if len(made) > SHORT or len(uses) != 1 or not calls[uses[0]].endswith(f".grad = {name}"):
+        return False
+    calls[uses[0]] = calls[uses[0]].removesuffix(name) + made.removeprefix(f"{name} = ")
+    return True
 
 
 def refused(lines: list[str]) -> list[str]:
