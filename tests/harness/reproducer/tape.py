@@ -126,6 +126,8 @@ class Tape:
 
     def spell(self, value: Any, hint: str = "x") -> str:  # noqa: PLR0911  (one for each kind)
         """Python source for an argument. What is not known yet becomes a leaf."""
+        if isinstance(value, torch.Tensor) and self.stands_twice(value):
+            raise UnspeakableError("a tensor in two places")
         if id(value) in self.known and (not isinstance(value, dict) or self.is_held(value)):
             return self.known[id(value)]
         if isinstance(value, torch.Tensor):
@@ -193,6 +195,19 @@ class Tape:
     def name_of(self, x: torch.Tensor) -> str | None:
         """The expression for a tensor that is known."""
         return self.known.get(id(x)) or self.located(x)
+
+    def stands_twice(self, x: torch.Tensor) -> bool:
+        """Whether the state of an optimizer is also a leaf, or the state of another parameter.
+
+        A sound torch has two tensors there, and a script could not tell which one is meant.
+        """
+        is_leaf = self.known.get(id(x)) in {leaf.name for leaf in self.leaves}
+        for opt in self.kept:
+            if isinstance(opt, torch.optim.Optimizer):
+                places = sum(y is x for state in opt.state.values() for y in state.values())
+                if places and places + is_leaf > 1:
+                    return True
+        return False
 
     def expression_of(self, x: Any) -> str | None:
         """The same for modules, optimizers, and tuples of what is known."""
