@@ -134,9 +134,7 @@ class Tape:
             return self.located(value) or self.leaf(value, hint)
         if isinstance(value, PLAIN):
             return repr(value) if value is not ... else "..."
-        if isinstance(value, float):
-            return repr(value)
-        if isinstance(value, complex):
+        if isinstance(value, float | complex):
             return repr(value)
         if isinstance(value, slice):
             parts = (value.start, value.stop, value.step)
