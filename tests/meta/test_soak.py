@@ -6,7 +6,7 @@ import pytest
 
 from tests.harness.record import Tally
 from tests.meta.soak import __main__ as soak
-from tests.meta.soak.rounds import Round, Setting, Soak, one_round
+from tests.meta.soak.rounds import Memory, Round, Setting, Soak, one_round
 from tests.meta.soak.table import bars, page
 
 WOLF = {"test": "tests/layers/test_linear.py::test_it", "message": "linear deviates", "text": ""}
@@ -25,7 +25,8 @@ def a_round(setting: Setting, seed: int, failures: list[dict[str, str]]) -> Roun
         | {"system": "Linux"},
         "not_verified": ["CUDA (there is none here)"],
     }
-    return Round(setting, seed, report, [(500.0, 550.0), (500.0, 600.0)], "abc1234")
+    memory = [Memory(500.0, 550.0, "test_relu"), Memory(500.0, 600.0, "test_linear")]
+    return Round(setting, seed, report, memory, "abc1234")
 
 
 def soaked(
@@ -76,6 +77,7 @@ def test_an_alarm_fails_and_says_how_to_see_it_again(
     printed = capsys.readouterr().out
     assert status == 1
     assert f"{WOLF['test']} --hypothesis-seed 7\n    linear deviates" in printed
+    assert "500 to 600 MiB (most by test_linear);" in printed
 
 
 def test_an_interrupted_soak_goes_on_after_its_log(
@@ -118,8 +120,9 @@ def test_a_round_is_a_run_of_pytest_in_its_setting(monkeypatch: pytest.MonkeyPat
     assert (switches["threads"], switches["mkldnn"]) == (2, False)
     assert one.report["run"]["profile"] == "quick"
     assert one.alarms == []
-    ((start, end),) = one.memory
+    ((start, end, test),) = one.memory
     assert 10 < start <= end
+    assert test.startswith("tests/clipping/test_clip_grad_value.py::")
     soak = Soak()
     soak.add(Round.load(one.dump()))
     assert soak.total.examples == soak.comparisons > 10

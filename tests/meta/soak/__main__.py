@@ -63,12 +63,12 @@ def add(soaks: Soaks, one: Round) -> None:
 
 
 def progress(soak: Soak, one: Round) -> str:
-    start, end = one.largest
+    start, end, test = one.largest
     threads = f"{one.setting.threads} thread{'s' * (one.setting.threads > 1)}"
     onednn = "" if one.setting.onednn else ", without oneDNN"
     return (
         f"torch {one.report['environment']['torch']}, {threads}{onednn}, seed {one.seed}:"
-        f" {len(one.alarms)} alarms, {start:.0f} to {end:.0f} MiB;"
+        f" {len(one.alarms)} alarms, {start:.0f} to {end:.0f} MiB (most by {test});"
         f" {soak.comparisons:,} comparisons in {soak.seconds:.0f} s"
     )
 

@@ -4,11 +4,13 @@ import json
 import os
 import resource
 import sys
+from itertools import pairwise
 
 import pytest
 import torch
 
-PEAKS: list[float] = []  # MiB: when everything is imported, and at the end
+PEAKS: list[float] = []  # MiB: when everything is imported, and after each test
+TESTS: list[str] = []
 
 
 def peak() -> float:
@@ -32,8 +34,15 @@ def pytest_collection_finish() -> None:
     PEAKS[:] = [peak()]
 
 
+def pytest_runtest_logfinish(nodeid: str) -> None:
+    if PEAKS:  # none where pytest-xdist leaves the tests to its workers
+        PEAKS.append(peak())
+        TESTS.append(nodeid)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     folder = session.config.getoption("--report")
-    if folder and PEAKS:  # none where pytest-xdist leaves the tests to its workers
-        text = json.dumps([*PEAKS, peak()])
+    if folder and TESTS:
+        grown = [after - before for before, after in pairwise(PEAKS)]
+        text = json.dumps([PEAKS[0], peak(), TESTS[grown.index(max(grown))]])
         (folder / f"memory-{os.getpid()}.json").write_text(text, "utf-8")

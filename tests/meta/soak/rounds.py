@@ -7,7 +7,7 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.harness.formats import FORMATS
 from tests.harness.record import Record, Tally
@@ -17,6 +17,17 @@ from tests.meta.verified import DRAWN
 
 LIBRARIES = ("OMP", "MKL", "OPENBLAS")
 COUNTED = tuple(field.name for field in fields(Tally) if field.name != "test")
+
+
+class Memory(NamedTuple):
+    """Of a process: its peak at its start and its end, in MiB, and the test that raised it most."""
+
+    start: float
+    end: float
+    test: str
+
+
+NO_MEMORY = Memory(0.0, 0.0, "")
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,7 @@ class Round:
     setting: Setting
     seed: int
     report: dict[str, Any]
-    memory: list[tuple[float, float]]  # of each process, in MiB: its peak at its start and end
+    memory: list[Memory]  # of each process
     commit: str
 
     def dump(self) -> str:
@@ -44,12 +55,13 @@ class Round:
     @classmethod
     def load(cls, line: str) -> "Round":
         numbers = json.loads(line)
-        return cls(**numbers | {"setting": Setting(**numbers["setting"])})
+        read = {"setting": Setting(**numbers["setting"])}
+        return cls(**numbers | read | {"memory": [Memory(*m) for m in numbers["memory"]]})
 
     @property
-    def largest(self) -> tuple[float, float]:
+    def largest(self) -> "Memory":
         """The memory of the process that took most."""
-        return max(self.memory, default=(0.0, 0.0), key=max)
+        return max(self.memory, default=NO_MEMORY, key=lambda memory: memory.end)
 
     @property
     def alarms(self) -> list[str]:
@@ -94,7 +106,7 @@ def one_round(setting: Setting, seed: int, others: list[str]) -> Round:
         except FileNotFoundError:
             raise SystemExit(f"pytest ended without a report:\n{run.stdout}{run.stderr}") from None
         memory = [
-            tuple(json.loads(file.read_text("utf-8"))) for file in Path(folder).glob("memory-*")
+            Memory(*json.loads(file.read_text("utf-8"))) for file in Path(folder).glob("memory-*")
         ]
     return Round(setting, seed, report, memory, commit())
 
@@ -109,7 +121,7 @@ class Soak:
     record: Record = field(default_factory=Record)
     alarms: list[str] = field(default_factory=list)
     environment: dict[str, Any] = field(default_factory=dict)
-    memory: tuple[float, float] = (0.0, 0.0)  # the largest process, in MiB
+    memory: Memory = NO_MEMORY  # of the largest process
     commits: dict[str, None] = field(default_factory=dict)
     profiles: dict[str, None] = field(default_factory=dict)
 
@@ -121,7 +133,7 @@ class Soak:
         self.commits[one.commit] = None
         self.profiles[one.report["run"]["profile"]] = None
         self.environment = one.report["environment"]
-        self.memory = max(self.memory, one.largest, key=max)
+        self.memory = max(self.memory, one.largest, key=lambda memory: memory.end)
         for cell in one.report["rows"]:
             row = cell["device"], cell["component"], cell["path"], cell["output"]
             numbers: dict[str, Any] = {name: cell[name] or 0 for name in COUNTED}

@@ -86,7 +86,7 @@ def settings(soaks: Soaks) -> Iterator[tuple[str, ...]]:
         total = soak.total
         counts = (soak.rounds, total.examples, total.elements, len(soak.alarms))
         vacuous = f"{100 * total.vacuous / max(1, total.examples):.2f} %"
-        memory = (f"{peak:.0f}" for peak in soak.memory)
+        memory = (f"{peak:.0f}" for peak in soak.memory[:2])
         shown = f"{total.worst_share:.4f}", vacuous, *memory, f"{soak.seconds:.0f}"
         yield (
             *described(setting, soak),
