@@ -48,7 +48,7 @@ def test_rounds_add_up(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     status, rounds = soaked(monkeypatch, "--seeds", "7,8,9", "--dtype", "float32")
     assert (status, rounds) == (0, [(Setting(), 7 + i, ["--dtype", "float32"]) for i in range(3)])
     printed = capsys.readouterr().out
-    assert "seed 9: 0 alarms, 500 to 600 MiB; 150 comparisons in 9 s" in printed
+    assert "seed 9: 0 alarms, 500 to 600 MiB (most by test_linear); 150" in printed
     assert "150 comparisons of 1,200 elements" in printed
     assert "2.00 % vacuous" in printed
     assert "|▃    ▂    | 0.500" in printed
@@ -77,7 +77,6 @@ def test_an_alarm_fails_and_says_how_to_see_it_again(
     printed = capsys.readouterr().out
     assert status == 1
     assert f"{WOLF['test']} --hypothesis-seed 7\n    linear deviates" in printed
-    assert "500 to 600 MiB (most by test_linear);" in printed
 
 
 def test_an_interrupted_soak_goes_on_after_its_log(
