@@ -24,6 +24,7 @@ from tests.harness.rounding import Rounding
 from tests.harness.targets import Targets
 from tests.harness.verdict import check
 from tests.losses.cases import CrossEntropyCase, cross_entropy_cases
+from tests.losses.test_nll_loss import batched
 
 
 class Kernels:
@@ -31,11 +32,11 @@ class Kernels:
 
     In half types on the CPU, log_softmax stores its sum and the logarithm of it on the way, and
     nll_loss adds up, and counts, in the half type. What smooths the labels, and all that is done
-    with probabilities, runs op by op.
+    with probabilities, runs op by op. Under vmap nll_loss computes the zeros beside the labels.
     """
 
-    def __init__(self, case: CrossEntropyCase, dtype: str) -> None:
-        self.case = case
+    def __init__(self, case: CrossEntropyCase, dtype: str, batched: bool = False) -> None:
+        self.case, self.batched = case, batched
         self.ops, self.nll = Rounding.op_by_op(dtype), Rounding.native(dtype)
         self.softmax = Rounding.kernel(dtype, stores=(np.sum, np.log))
         self.softmax_backward = Rounding.kernel(dtype)
@@ -60,6 +61,8 @@ class Kernels:
         loss = self.nll.stored(nll_loss(output, *given, **options))
         back_to_labels = self.nll.array(self.ops.stored((1 - smoothing) * back))
         grad = self.nll.stored(nll_loss_backward(back_to_labels, output, *given, **options))
+        if self.batched:
+            grad = batched(grad, back_to_labels, output, *given, **options)
         if smoothing > 0:
             output, given = self.ops.array(self.output), (self.target, self.weight_in(self.ops))
             of_all = uniform_loss(output, *given, **options)
@@ -102,6 +105,9 @@ def test_cross_entropy_and_its_gradients_equal_the_reference(
     for dtype, paths in through(targets, door):
         expected = Kernels(case, dtype).results()
         for target in paths:
+            want = expected
+            if target.path == "vmap":
+                want = Kernels(case, dtype, batched=True).results()
             weight = case.weight.tensor(target) if case.weight else None
             y, grads = gradients(
                 target,
@@ -111,9 +117,9 @@ def test_cross_entropy_and_its_gradients_equal_the_reference(
                 partial(torch.nn.CrossEntropyLoss, weight, **case.options),
                 case.frozen,
             )
-            check("cross_entropy", "loss", target, y, expected["loss"])
+            check("cross_entropy", "loss", target, y, want["loss"])
             for name, grad in grads.items():
-                check("cross_entropy", f"grad_{name}", target, grad, expected[f"grad_{name}"])
+                check("cross_entropy", f"grad_{name}", target, grad, want[f"grad_{name}"])
 
 
 @settings(max_examples=settings().max_examples // 2)
