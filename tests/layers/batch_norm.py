@@ -1,6 +1,6 @@
 """What BatchNorm is expected to give, and where torch's kernels for it round."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -97,9 +97,14 @@ class Kernels:
             )
             scaled = normalised if w is None else normalised * w
             return ops.stored(scaled if b is None else scaled + b)
-        if self.half_throughout and not self.dense:
+        if self.half_throughout and (self.batched or not self.dense):
             op_by_op = Rounding.op_by_op(self.dtype)
-            return op_by_op.stored(batch_norm(*read(op_by_op, *arrays), eps=eps))
+            by_ops = op_by_op.stored(batch_norm(*read(op_by_op, *arrays), eps=eps))
+            if not self.batched:
+                return by_ops
+            # vmap's own copies are dense or not, as the sides of length 1 have it.
+            alone = replace(self, dense=True, batched=False)
+            return either(by_ops, alone.output(*arrays, eps=eps))
         kernel = Rounding.kernel(self.dtype, stores=self.stores)
         x, mean, var, w, b = read(kernel, *arrays)
         y: Any = batch_norm(x, mean, var, w, b, eps=eps)
@@ -126,10 +131,20 @@ class Kernels:
         grads = batch_norm_backward(g, x, mean, var, w, **options)
         if self.batched and w is not None:
             scaled = rounding.array(rounding.stored(g * per_channel(w, g)))
-            grads = (batch_norm_backward(scaled, x, mean, var, **options)[0], *grads[1:])
+            normalised = (x - per_channel(mean, x)) * per_channel(inverse_std(var, eps), x)
+            grad_weight: Any = (g * normalised).sum(axis=all_but_channels(x))
+            grad_input = batch_norm_backward(scaled, x, mean, var, **options)[0]
+            grad_weight = either(grads[1], grad_weight)
+            grads = (grad_input, grad_weight, grads[2])
         names = ("input", "weight", "bias")
         stores = (rounding, *2 * (Rounding.kernel(self.params),))
         return {n: s.stored(g) for n, s, g in zip(names, stores, grads, strict=True)}
+
+
+def either(one: Any, other: Any) -> Rounded:
+    """What two orders of the same operations give."""
+    bound = np.maximum(one.bound, other.bound)
+    return Rounded(one.rounding, one.value, bound)
 
 
 def read(rounding: Rounding, *arrays: Any) -> Any:
