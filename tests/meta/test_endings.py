@@ -9,13 +9,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.harness.plugin import TARGETS
 from tests.harness.reproducer import plugin
 from tests.harness.reproducer.file import write
 from tests.harness.reproducer.message import rerun_command
 from tests.harness.reproducer.pause import literal
 from tests.harness.reproducer.replay import script_of
 from tests.harness.reproducer.script import Script
-from tests.harness.targets import Target
+from tests.harness.targets import Target, Targets
 from tests.harness.verdict import ACCEPTED, REFUSED, Deviation, exactly
 from tests.meta.test_reproducers import status
 
@@ -146,6 +147,20 @@ def test_of_several_failures_each_deviation_is_told() -> None:
     first, second = Deviation("first"), Deviation("second")
     inner = ExceptionGroup("two", [ValueError("not of torch"), second])
     assert list(plugin.failures(ExceptionGroup("all", [first, inner]))) == [first, second]
+
+
+@pytest.mark.parametrize("verbosity", [0, 1])
+def test_a_page_takes_the_place_of_the_traceback_that_v_shows_as_well(verbosity: int) -> None:
+    failure = Deviation("relu: output is wrong")
+    item: Any = SimpleNamespace(name="test_it", nodeid="test_it.py::test_it")
+    options = {"getoption": lambda name: None, "get_verbosity": lambda: verbosity}
+    item.config = SimpleNamespace(**options, stash={TARGETS: Targets(("cpu",))})
+    call: Any = SimpleNamespace(excinfo=SimpleNamespace(value=failure))
+    report = SimpleNamespace(failed=True, sections=[("log", "")], longrepr="the traceback")
+    ended(plugin.pytest_runtest_makereport(item, call), report)
+    page = dict(report.sections)["deviation"] if verbosity else str(report.longrepr)
+    assert page.startswith(f"relu: output is wrong\n\n  (no script: {plugin.NOT_RUN_AGAIN})")
+    assert (report.longrepr == "the traceback") == (("log", "") in report.sections) == verbosity
 
 
 @pytest.mark.parametrize("seed", [None, "0"])
