@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from tests.harness.crashes import plugin
 from tests.harness.crashes.aftermath import main
 from tests.harness.crashes.journal import Journal, Legacy
+from tests.harness.crashes.plugin import Watched
 from tests.harness.crashes.search import Found, search
 from tests.harness.record import Record, Tally
 from tests.meta.faults.runs import forking, pytest_main, run
@@ -100,6 +102,19 @@ def test_a_journal_tells_what_was_seen_and_what_was_running(tmp_path: Path) -> N
     assert legacy.record.tallies[ROW, "float32"] == Tally(6, 60)
     journal.remove()
     assert not list(journal.path.parent.iterdir())
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_journal_stays_until_the_report_is_written(tmp_path: Path, written: bool) -> None:
+    """Which a second Ctrl-C may have interrupted."""
+    watched = object.__new__(Watched)
+    watched.run = {"folder": str(tmp_path), "report": True, "began": 0.0}
+    watched.journal = Journal(tmp_path / "run.jsonl", watched.run)
+    watched.watchdog = Mock()
+    if written:
+        (tmp_path / "report.json").touch()
+    watched.pytest_unconfigure()
+    assert watched.journal.path.exists() != written
 
 
 def test_nothing_is_run_again_where_no_test_was_running(

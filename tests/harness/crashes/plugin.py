@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ class Watched:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config, self.failures = config, 0
-        self.run = {
+        self.run: dict[str, Any] = {
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "profile": config.getoption("--hypothesis-profile") or "default",
             "seed": str(config.getoption("--hypothesis-seed")),
@@ -69,6 +70,12 @@ class Watched:
             cwd=config.rootpath,
             start_new_session=True,  # where no Ctrl-C arrives
         )
+
+    def is_reported(self) -> bool:
+        """Whether the report is written, if one is wanted."""
+        written = Path(self.run["folder"]) / "report.json"
+        wanted = self.run["report"]
+        return not wanted or (written.is_file() and written.stat().st_mtime >= self.run["began"])
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.journal.write(begins=nodeid)
@@ -89,5 +96,8 @@ class Watched:
             report.user_properties.append(("reproducer", str(found.script)))
 
     def pytest_unconfigure(self) -> None:
-        self.journal.remove()
+        if self.is_reported():
+            self.journal.remove()
+        else:  # a second Ctrl-C came while the report was written: the watchdog does it
+            self.journal.file.close()
         self.watchdog.communicate()
