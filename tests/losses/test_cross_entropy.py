@@ -24,7 +24,7 @@ from tests.harness.rounding import Rounding
 from tests.harness.targets import Targets
 from tests.harness.verdict import check
 from tests.losses.cases import CrossEntropyCase, cross_entropy_cases
-from tests.losses.test_nll_loss import batched
+from tests.losses.test_nll_loss import batched, does_without_the_kernel
 
 
 class Kernels:
@@ -32,7 +32,7 @@ class Kernels:
 
     In half types on the CPU, log_softmax stores its sum and the logarithm of it on the way, and
     nll_loss adds up, and counts, in the half type. What smooths the labels, and all that is done
-    with probabilities, runs op by op. Under vmap nll_loss computes the zeros beside the labels.
+    with probabilities, runs op by op. Without its kernel nll_loss computes zeros.
     """
 
     def __init__(self, case: CrossEntropyCase, dtype: str, batched: bool = False) -> None:
@@ -106,7 +106,7 @@ def test_cross_entropy_and_its_gradients_equal_the_reference(
         expected = Kernels(case, dtype).results()
         for target in paths:
             want = expected
-            if target.path == "vmap":
+            if does_without_the_kernel(target):
                 want = Kernels(case, dtype, batched=True).results()
             weight = case.weight.tensor(target) if case.weight else None
             y, grads = gradients(
