@@ -226,7 +226,9 @@ class Recorder:
         if args and isinstance(args[0], io.BytesIO) and args[0] in self.tape.kept:
             self.tape.body.append(Statement(f"{self.tape.spell(args[0])}.seek({args[0].tell()})"))
         opt = args[0] if args else None
-        if isinstance(opt, torch.optim.Optimizer) and (name := self.tape.known.get(id(opt))):
+        inside = self.tape.body is not self.tape.statements  # where they may be torch's doing
+        name = self.tape.known.get(id(opt))
+        if isinstance(opt, torch.optim.Optimizer) and name and not inside:
             self.notice_options(opt, name)
 
     def notice_options(self, opt: torch.optim.Optimizer, name: str) -> None:
