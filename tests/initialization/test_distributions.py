@@ -22,7 +22,7 @@ from tests.harness.rounded import Rounded
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.hyperparameters import floats
 from tests.harness.targets import Target, Targets
-from tests.harness.verdict import check
+from tests.harness.verdict import check, deviates
 from tests.initialization.draws import Empty, empties, seeds
 from tests.initialization.fit import FALSE_ALARM, Distribution, check_fit
 
@@ -298,3 +298,18 @@ def test_ends_and_spreads_that_make_no_sense_are_refused(name: str) -> None:
         getattr(init, name)(torch.zeros(3), *arguments)
     with pytest.raises(ValueError, match="must be at"):
         {"uniform_": uniform_cdf, "normal_": normal_cdf}[name](np.zeros(1), *arguments)
+
+
+@pytest.mark.parametrize("name", ["uniform", "normal", "trunc_normal"])
+def test_numbers_come_from_the_generator_that_is_given(targets: Targets, name: str) -> None:
+    for _, (target, *_) in targets.by_dtype("functional"):
+        first, second = (
+            getattr(init, f"{name}_")(
+                torch.zeros(8, dtype=target.torch_dtype, device=target.device),
+                generator=torch.Generator(target.device).manual_seed(1),
+            )
+            for _ in "12"
+        )
+        if not torch.equal(first, second):
+            what, both = "are not of the generator that was given", (first, second)
+            deviates(name, "numbers", target, what, both, "torch.equal(got[0], got[1])")

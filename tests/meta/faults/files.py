@@ -29,7 +29,6 @@ SETTERS = {
 }
 for file, parts in SETTERS.items():
     FILES |= {part: [f"tests/initialization/test_{file}.py"] for part in parts}
-FILES["uniform"] += FILES["xavier_uniform"]  # which sees whose generator is used
 GRAPH = {
     "graph": "gradients",
     "graph retain_grad": "graph",
