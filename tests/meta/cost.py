@@ -111,8 +111,9 @@ def recording(torch_calls: list[Call], formulas: list[Call]) -> Iterator[None]:
         def call(*args: Any, **options: Any) -> Any:
             given = [reads(x) for x in args]
             named = {name: reads(x) for name, x in options.items()}
+            result = function(*args, **options)  # which may refuse, and then is not called again
             calls.append(lambda: function(*given, **named))
-            return function(*args, **options)
+            return result
 
         return call
 
