@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from tests.harness.plugin import TARGETS
 from tests.harness.reproducer import plugin
+from tests.harness.reproducer.endings import Judging
 from tests.harness.reproducer.file import write
 from tests.harness.reproducer.message import rerun_command
 from tests.harness.reproducer.pause import literal
@@ -170,3 +171,9 @@ def test_a_command_runs_the_same_test_again(seed: str | None) -> None:
     command = "pytest 'tests/test_it.py::test_it[a b]' --device cuda:1 --dtype float16"
     end = f" --hypothesis-seed {seed}" if seed else ""
     assert rerun_command(config, "tests/test_it.py::test_it[a b]") == command + end
+
+
+def test_a_script_that_raises_is_not_one_whose_result_is_wrong() -> None:
+    assert Judging("got", "got > 0").same(-1)
+    assert not Judging("got", "got > 0").same(1)
+    assert not Judging("got", "got > 0").same(RuntimeError("refused"))

@@ -139,3 +139,17 @@ def test_an_operator_that_is_not_known_is_refused(
 ) -> None:
     with pytest.raises(UnspeakableError):
         expression(tape, f".{name}", (torch.ones(1), *others), {}, [])
+
+
+def test_a_state_that_two_parameters_share_is_not_spelled(tape: Tape) -> None:
+    """A sound torch has two tensors there."""
+    params = [torch.ones(1, requires_grad=True) for _ in range(2)]
+    opt, buffer = torch.optim.SGD(params, lr=0.1, momentum=0.9), torch.ones(1)
+    for param in params:
+        opt.state[param]["momentum_buffer"] = buffer
+    tape.call(opt, "opt")
+    with pytest.raises(UnspeakableError, match="in two places"):
+        tape.spell(buffer)
+    opt.state[params[1]]["momentum_buffer"] = torch.ones(1)
+    spelled = tape.spell(buffer)
+    assert eval(spelled, {"opt": opt}) is buffer
