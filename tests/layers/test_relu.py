@@ -17,7 +17,7 @@ from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.layouts import LAYOUTS
 from tests.harness.strategies.shapes import shapes
 from tests.harness.strategies.values import families
-from tests.harness.targets import Targets
+from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check, deviates
 
 Function = Callable[..., torch.Tensor]
@@ -115,12 +115,27 @@ def test_relu_and_its_gradient_equal_the_reference(
                 continue  # see test_a_batch_of_nothing_is_changed_in_place
             x, g = case.input.tensor(target), case.grad_output.tensor(target)
             y, grads = gradients(target, rectified, {"input": x}, g, module)
-            if not in_place and y.numel() and y.data_ptr() == x.data_ptr():
-                what = "is in the memory of its input"
-                apart = "got[0].data_ptr() != got[1].data_ptr()"
-                deviates(case.component, "output", target, what, (y, x), apart)
+            if not in_place:
+                check_apart(case.component, target, x, y)
             check(case.component, "output", target, y, output)
             check(case.component, "grad_input", target, grads["input"], grad_input)
+
+
+def check_apart(component: str, target: Target, x: torch.Tensor, y: torch.Tensor) -> None:
+    if y.numel() and y.data_ptr() == x.data_ptr():
+        what, apart = "is in the memory of its input", "got[0].data_ptr() != got[1].data_ptr()"
+        deviates(component, "output", target, what, (y, x), apart)
+
+
+@pytest.mark.parametrize("form", ["relu", "threshold"])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 1, 4)])
+def test_what_passes_whole_is_copied(targets: Targets, form: str, shape: tuple[int, ...]) -> None:
+    function = partial(FORMS[form][0], **{"threshold": 0.0, "value": 0.0} if form != "relu" else {})
+    for _, paths in targets.by_dtype("functional"):
+        for target in paths:
+            if target.device != "meta":  # where nothing has an address
+                x = torch.ones(shape, dtype=target.torch_dtype, device=target.device)
+                check_apart(form, target, x, function(x))
 
 
 def everything(tensor: torch.Tensor) -> torch.Tensor:

@@ -91,16 +91,17 @@ def test_step_leaves_the_gradient_alone(
 def test_zero_grad_forgets_or_fills(
     claim: Claim, targets: Targets, make: Factory, grad: DrawnArray
 ) -> None:
-    """Whatever the gradient was, infinite or NaN; zeros go into the same memory."""
+    """Whatever the gradient was, infinite or NaN; zeros go into the same memory; in each group."""
     for target, _ in wide(targets):
-        p = parameter(grad, target, grad)
-        optimizer, before = make([p]), p.grad
-        assert before is not None
+        params = [parameter(grad, target, grad) for _ in range(2)]
+        optimizer = make([{"params": [p]} for p in params])
+        before = [p.grad for p in params]
         optimizer.zero_grad(set_to_none=False)
-        assert p.grad is before
-        assert torch.equal(before, torch.zeros_like(p))
+        for p, old in zip(params, before, strict=True):
+            assert p.grad is old is not None
+            assert torch.equal(old, torch.zeros_like(p))
         optimizer.zero_grad()
-        assert p.grad is None
+        assert [p.grad for p in params] == [None, None]
     shown = []
     for set_to_none in (True, False):
         q = scalar(1.0, 3.0)

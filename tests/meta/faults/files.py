@@ -17,7 +17,8 @@ FILES = {
     ],
 }
 SGD = ["tests/optimizers/test_sgd.py"]
-FILES |= dict.fromkeys(("sgd saved", "optimizer zero_grad", "optimizer hooks"), SGD)
+FILES |= dict.fromkeys(("sgd saved", "optimizer hooks"), SGD)
+FILES["optimizer zero_grad"] = [*SGD, "tests/optimizers/test_beliefs_about_state.py"]
 FILES["optimizer loaded"] = [*SGD, "tests/optimizers/test_adam.py"]
 NORM = ("clip_grad_norm", "clip_grads_with_norm", "get_total_norm")
 FILES |= {part: ["tests/clipping/test_clip_grad_norm.py"] for part in NORM}
