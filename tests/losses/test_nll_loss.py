@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
@@ -15,7 +16,7 @@ from tests.harness.rounded import Rounded
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check
-from tests.losses.cases import LabelCase, label_cases
+from tests.losses.cases import ROWS, LabelCase, label_cases
 
 
 @given(case=label_cases(), door=side_doors)
@@ -54,6 +55,21 @@ def test_nll_loss_and_its_gradient_equal_the_reference(
 def does_without_the_kernel(target: Target) -> bool:
     """So do vmap, and the code that torch.compile generates."""
     return target.path == "vmap" or (target.path == "compiled" and backend() == "inductor")
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("rows", [31, 63, 65, 127, 129, ROWS])
+def test_no_row_is_left_out(targets: Targets, rows: int, reduction: str) -> None:
+    """Kernels go through rows in blocks, of which the last may be short."""
+    random = np.random.default_rng(rows)
+    numbers, labels = -random.integers(1, 9, (rows, 3)) / 8.0, random.integers(0, 3, rows)
+    for dtype, paths in targets.by_dtype("functional"):
+        rounding = Rounding.native(dtype)
+        loss = rounding.stored(nll_loss(rounding.array(numbers), labels, reduction=reduction))
+        for target in paths:
+            x = torch.from_numpy(numbers).to(target.device, target.torch_dtype)
+            t = torch.from_numpy(labels).to(target.device)
+            check("nll_loss", "loss", target, F.nll_loss(x, t, reduction=reduction), loss)
 
 
 def batched(

@@ -46,8 +46,8 @@ def histories(
     drawn = draw(st.lists(shapes(max_dims=5, max_elements=129), min_size=1, max_size=3))
     if len(drawn) > 1 and dice[5] % 2:
         drawn[1] = drawn[0]  # a network has many of one shape
-    if len(drawn) == 3 and dice[4] >= 224:
-        drawn[1] = (0,)
+    if len(drawn) > 1 and dice[4] >= 208:
+        drawn[dice[4] % 2] = (0,)
     parameters = tuple(
         Parameter(
             shape,
