@@ -306,3 +306,19 @@ def test_a_call_is_written_down_before_it_is_made(tmp_path: Path) -> None:
     assert seen[0].startswith("F.relu(")
     assert any("torch.func.vjp(function, " in line for line in seen)
     assert path.read_text().startswith('"""test: the last of these calls kills the process')
+
+
+def test_numbers_that_torch_has_computed_are_not_written_down() -> None:
+    """Two parameters have one buffer, which no script can tell from two that are alike."""
+
+    def test() -> None:
+        params = [literal(lambda: torch.ones(1, requires_grad=True))() for _ in range(2)]
+        opt = torch.optim.SGD(params, lr=1.0, momentum=0.5)
+        for p in params:
+            p.grad = literal(torch.ones)(1)
+        opt.step()
+        state = opt.state[params[0]]
+        opt.state[params[1]] = state
+        holds(torch.cat([state["momentum_buffer"].add(1)]), [3.0])
+
+    assert isinstance(script_of(test), str)

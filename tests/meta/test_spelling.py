@@ -153,3 +153,5 @@ def test_a_state_that_two_parameters_share_is_not_spelled(tape: Tape) -> None:
     opt.state[params[1]]["momentum_buffer"] = torch.ones(1)
     spelled = tape.spell(buffer)
     assert eval(spelled, {"opt": opt}) is buffer
+    with pytest.raises(UnspeakableError, match="what torch has computed"):
+        tape.spell(buffer.detach())

@@ -22,6 +22,7 @@ from tests.harness.reproducer.spelling import expression
 from tests.harness.reproducer.tape import (
     PLAIN,
     TRANSPARENT,
+    ComputedError,
     Function,
     Statement,
     Tape,
@@ -93,8 +94,13 @@ class Recorder:
             try:
                 self.notice(args)
                 text = expression(tape, name, args, kwargs, parameter_names(name, function))
-            except UnspeakableError:
+            except UnspeakableError as error:
                 tape.leaves_only(leaves)
+                if isinstance(error, ComputedError):
+                    result = function(*args, **kwargs)
+                    tape.kept.append(result)
+                    tape.computed.add(id(result))
+                    return result
             else:
                 statement = Statement(text, "", functions, self.contexts())
                 tape.body.append(statement)

@@ -24,6 +24,10 @@ class UnspeakableError(Exception):
     """A value that cannot be written as Python source."""
 
 
+class ComputedError(UnspeakableError):
+    """A result of torch, whose numbers must not be written down: a sound torch has others."""
+
+
 @dataclass
 class Function:
     """A function that was given to torch, with what it did when torch called it first."""
@@ -85,6 +89,7 @@ class Tape:
         self.dropped: list[Leaf] = []  # of the last call, if all that it gave was a number
         self.known: dict[int, str] = {}
         self.kept: list[Any] = []  # so that no address is used twice
+        self.computed: set[int] = set()  # what was made of results that are not on the tape
         self.taken = {"got", "expected", "torch", "F", "sys"}
         self.former: dict[int, str] = {}  # names
         self.held: dict[int, dict[Any, int]] = {}  # what is in the dictionaries that are known
@@ -127,7 +132,7 @@ class Tape:
     def spell(self, value: Any, hint: str = "x") -> str:  # noqa: PLR0911  (one for each kind)
         """Python source for an argument. What is not known yet becomes a leaf."""
         if isinstance(value, torch.Tensor) and self.stands_twice(value):
-            raise UnspeakableError("a tensor in two places")
+            raise ComputedError("a tensor in two places")
         if id(value) in self.known and (not isinstance(value, dict) or self.is_held(value)):
             return self.known[id(value)]
         if isinstance(value, torch.Tensor):
@@ -207,6 +212,19 @@ class Tape:
                     return True
         return False
 
+    def is_of_a_state(self, x: torch.Tensor) -> bool:
+        """Whether it is another view into the state of an optimizer."""
+        try:
+            memory = x.untyped_storage().data_ptr()
+        except NotImplementedError:  # in a transform nothing has memory
+            return False
+        states = (opt.state for opt in self.kept if isinstance(opt, torch.optim.Optimizer))
+        tensors = (y for state in states for of_one in state.values() for y in of_one.values())
+        return any(
+            isinstance(y, torch.Tensor) and 0 != y.untyped_storage().data_ptr() == memory
+            for y in tensors
+        )
+
     def expression_of(self, x: Any) -> str | None:
         """The same for modules, optimizers, and tuples of what is known."""
         if isinstance(x, tuple):
@@ -219,6 +237,8 @@ class Tape:
         ordinary = type(x) in {torch.Tensor, torch.nn.Parameter} and x.layout == torch.strided
         if not ordinary or x.is_meta:
             raise UnspeakableError(type(x).__name__)
+        if id(x) in self.computed or self.is_of_a_state(x):
+            raise ComputedError("what torch has computed")
         try:
             leaf = Leaf.of(self.fresh(hint), x)
         except (RuntimeError, NotImplementedError) as error:
