@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from reference.adam import adam_step
+from tests.harness.doors import side_doors
 from tests.harness.profiles import EXAMPLES
 from tests.harness.record import RECORD
 from tests.harness.rounding import Rounding
@@ -61,8 +62,9 @@ def properties() -> dict[str, tuple[Any, Any]]:
 
 def examples() -> Iterator[tuple[float, float]]:
     prove, cases = properties()["linear"]
+    body = prove.hypothesis.inner_test
     for count in (50, 100, 200, 400, 800, 1600, 3200):
-        test = given(cases)(lambda case: prove.hypothesis.inner_test(Targets(), case))
+        test = given(cases, side_doors)(lambda case, door: body(Targets(), case, door))
         yield count, seconds(settings(max_examples=count)(test))
 
 

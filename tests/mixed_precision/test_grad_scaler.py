@@ -115,8 +115,9 @@ def reference(history: ScalerHistory, dtype: str) -> Iterator[Moment]:
         overflows = False
         for i, name in enumerate(NAMES):
             scaled = FORMATS[dtype].round(coefficients(iteration, i, dtype) * scale)
-            # torch rounds 1 / S to float32: as if S had been off by as much.
-            off = FLOAT32.half_ulp(np.asarray(2 * scale))
+            # torch rounds 1 / S to float32, where it may be subnormal: as if S had been off by
+            # S^2 times as much.
+            off = scale * scale * FLOAT32.half_ulp(np.asarray(1 / scale))
             as_read: Any = rounding.array(scaled)
             divisor: Any = Rounded(rounding, np.asarray(scale), off)
             (grad,), found_inf = unscale([as_read], divisor)
