@@ -10,7 +10,7 @@ from reference.adam import adam_step
 from reference.adamw import adamw_step
 from reference.sgd import sgd_step
 from tests.benchmarks.conftest import Timed
-from tests.benchmarks.pairs import SIZES, array_of, matrices
+from tests.benchmarks.pairs import COUNT, SIZES, array_of, matrices
 from tests.harness.targets import Targets
 
 PATHS = {
@@ -51,7 +51,7 @@ def of_reference(name: str, size: int, side: str) -> Callable[[], None]:
     param, grad, first, second = map(array_of(side), matrices(size))
 
     def step() -> None:
-        for _ in range(4):
+        for _ in range(COUNT):
             if name == "sgd":
                 sgd_step(param, grad, first, **options)
             else:

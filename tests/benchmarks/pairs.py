@@ -11,6 +11,7 @@ import torch
 from tests.harness.rounding import Rounding
 
 SIZES = (8, 64, 512)  # the sides of a matrix: 64, 4 thousand, 260 thousand numbers
+COUNT = 4  # of the parameters that are stepped, or clipped, together
 SIDES = ("torch", "reference", "with bound")
 
 
@@ -20,8 +21,8 @@ def numbers(*shape: int) -> np.ndarray:
 
 
 def matrices(size: int) -> list[np.ndarray]:
-    """Four that are square."""
-    return [numbers(i, size, size)[0] for i in range(1, 5)]
+    """So many that are square."""
+    return [numbers(i, size, size)[0] for i in range(1, COUNT + 1)]
 
 
 def array_of(side: str) -> Callable[[np.ndarray], Any]:

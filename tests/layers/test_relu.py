@@ -14,7 +14,7 @@ from reference.relu import relu, relu_backward, threshold, threshold_backward
 from tests.harness.doors import SideDoor, gradients, side_doors, through
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays
-from tests.harness.strategies.layouts import LAYOUTS
+from tests.harness.strategies.layouts import LAYOUTS, everything
 from tests.harness.strategies.shapes import shapes
 from tests.harness.strategies.values import families
 from tests.harness.targets import Target, Targets
@@ -136,12 +136,6 @@ def test_what_passes_whole_is_copied(targets: Targets, form: str, shape: tuple[i
             if target.device != "meta":  # where nothing has an address
                 x = torch.ones(shape, dtype=target.torch_dtype, device=target.device)
                 check_apart(form, target, x, function(x))
-
-
-def everything(tensor: torch.Tensor) -> torch.Tensor:
-    """All the memory that a tensor is a view into."""
-    size = tensor.untyped_storage().nbytes() // tensor.element_size()
-    return tensor.as_strided((size,), (1,), 0)
 
 
 @given(case=relu_cases().filter(lambda case: case.form in IN_PLACE))

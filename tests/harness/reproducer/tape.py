@@ -205,12 +205,8 @@ class Tape:
         A sound torch has two tensors there, and a script could not tell which one is meant.
         """
         is_leaf = self.known.get(id(x)) in {leaf.name for leaf in self.leaves}
-        for opt in self.kept:
-            if isinstance(opt, torch.optim.Optimizer):
-                places = sum(y is x for state in opt.state.values() for y in state.values())
-                if places and places + is_leaf > 1:
-                    return True
-        return False
+        found = (sum(y is x for y in state) for state in self.states())
+        return any(places and places + is_leaf > 1 for places in found)
 
     def is_of_a_state(self, x: torch.Tensor) -> bool:
         """Whether it is another view into the state of an optimizer."""
@@ -218,12 +214,17 @@ class Tape:
             memory = x.untyped_storage().data_ptr()
         except NotImplementedError:  # in a transform nothing has memory
             return False
-        states = (opt.state for opt in self.kept if isinstance(opt, torch.optim.Optimizer))
-        tensors = (y for state in states for of_one in state.values() for y in of_one.values())
         return any(
             isinstance(y, torch.Tensor) and 0 != y.untyped_storage().data_ptr() == memory
-            for y in tensors
+            for state in self.states()
+            for y in state
         )
+
+    def states(self) -> Iterator[list[Any]]:
+        """All that each optimizer keeps."""
+        for opt in self.kept:
+            if isinstance(opt, torch.optim.Optimizer):
+                yield [y for of_one in opt.state.values() for y in of_one.values()]
 
     def expression_of(self, x: Any) -> str | None:
         """The same for modules, optimizers, and tuples of what is known."""

@@ -72,6 +72,12 @@ LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
+def everything(tensor: torch.Tensor) -> torch.Tensor:
+    """All the memory that a tensor is a view into."""
+    size = tensor.untyped_storage().nbytes() // tensor.element_size()
+    return tensor.as_strided((size,), (1,), 0)
+
+
 @cache
 def layouts_for(dims: int) -> tuple[str, ...]:
     """Contiguous, and those that differ from it in so many dimensions; most, those of images."""
