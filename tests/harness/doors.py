@@ -30,6 +30,8 @@ DOORS = ("functional", "module", "vjp")
 SECOND_DOORS = ("jvp", "forward_ad", "double backward")
 SIDE_DOORS = ("functional_call", "saved", "vmap", "compiled", "exported")
 OF_MODULES = ("module", "functional_call", "saved", "exported")
+AUTOCAST = {"autocast bfloat16": torch.bfloat16, "autocast float16": torch.float16}
+"""Doors for what autocast is to leave as it is; for what it casts: `tests/mixed_precision`."""
 
 
 class SideDoor(NamedTuple):
@@ -69,7 +71,7 @@ def gradients(
     """Call a function through the door that is the target's path, and ask for its gradients.
 
     Args:
-        target: its path is one of `DOORS` or `SIDE_DOORS`.
+        target: its path is one of `DOORS`, `SIDE_DOORS` or `AUTOCAST`.
         function: takes the inputs by position, in their order.
         inputs: by name. Integers, such as class labels, have no gradient.
         grad_output: the gradient that comes back to the output.
@@ -93,6 +95,9 @@ def gradients(
         output = called_as_module(target.path, module, leaves)
     elif target.path == "compiled":
         output = compiled(function)(*leaves.values())
+    elif target.path in AUTOCAST:  # the backward pass comes after the region
+        with torch.autocast(target.device_type, AUTOCAST[target.path]):
+            output = function(*leaves.values())
     else:
         output = function(*leaves.values())
     if wanted:

@@ -32,26 +32,30 @@ MEMORY_FORMATS = {
 def test_batch_norm_its_gradients_and_its_statistics_equal_the_reference(
     targets: Targets, case: BatchNormCase, door: SideDoor
 ) -> None:
+    for dtype, paths in through(targets, door):
+        verify(case, dtype, paths)
+
+
+def verify(case: BatchNormCase, dtype: str, paths: list[Target]) -> None:
+    """All targets of a dtype, in groups that have the same bound."""
     x, g = (LAYOUTS[d.layout](torch.zeros(d.shape)) for d in (case.input, case.grad_output))
     present = [v for v in (case.weight, case.bias, *(case.running or ())) if v]
     dense = is_dense(x) and all(v.layout == "contiguous" or v.shape == (1,) for v in present)
     mixed = case.mixed and present  # with none there is nothing in float32
-    for dtype, paths in through(targets, door):
-        half = FORMATS[dtype].precision < 24
-        params = "float32" if mixed and half else dtype
-        for device in targets.devices:
-            kernels = Kernels(dtype, params, device, dense, one_kernel(x, g))
-            expected = reference(case, kernels)
-            for target in (t for t in paths if t.device == device):
-                if target.path == "compiled" and backend() == "inductor":
-                    written = replace(kernels, generated=True)
-                    verify(case, target, params, reference(case, written))
-                elif target.path != "vmap":
-                    verify(case, target, params, expected)
-                elif takes_a_batch(case, target, params):
-                    statistics_dense = all(v.layout == "contiguous" for v in case.running or ())
-                    parts = replace(kernels, batched=True, dense=statistics_dense)
-                    verify(case, target, params, reference(case, parts))
+    params = "float32" if mixed and FORMATS[dtype].precision < 24 else dtype
+    for device in dict.fromkeys(target.device for target in paths):
+        kernels = Kernels(dtype, params, device, dense, one_kernel(x, g))
+        expected = reference(case, kernels)
+        for target in (t for t in paths if t.device == device):
+            if target.path == "compiled" and backend() == "inductor":
+                written = replace(kernels, generated=True)
+                verify_one(case, target, params, reference(case, written))
+            elif target.path != "vmap":
+                verify_one(case, target, params, expected)
+            elif takes_a_batch(case, target, params):
+                statistics_dense = all(v.layout == "contiguous" for v in case.running or ())
+                parts = replace(kernels, batched=True, dense=statistics_dense)
+                verify_one(case, target, params, reference(case, parts))
 
 
 def takes_a_batch(case: BatchNormCase, target: Target, params: str) -> bool:
@@ -80,7 +84,9 @@ def reference(case: BatchNormCase, kernels: Kernels) -> dict[str, Rounded]:
     return expected | dict(zip(("running_mean", "running_var"), running, strict=False))
 
 
-def verify(case: BatchNormCase, target: Target, params: str, expected: dict[str, Rounded]) -> None:
+def verify_one(
+    case: BatchNormCase, target: Target, params: str, expected: dict[str, Rounded]
+) -> None:
     vectors = replace(target, dtype=params)  # of what has one number per channel
     x, running = case.input.tensor(target), statistics(case, vectors)
     drawn = {"weight": case.weight, "bias": case.bias}

@@ -11,7 +11,7 @@ from reference.dropout import dropout, dropout_backward
 from tests.harness.border import to_numpy
 from tests.harness.doors import SideDoor, gradients, side_doors, through
 from tests.harness.rounding import Rounding
-from tests.harness.targets import Targets
+from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check, deviates
 from tests.layers.dropout_cases import LAYERS, DropoutCase, begin, channels_of, dropout_cases
 
@@ -20,44 +20,49 @@ from tests.layers.dropout_cases import LAYERS, DropoutCase, begin, channels_of, 
 def test_dropout_and_its_gradient_equal_the_reference_given_the_mask(
     targets: Targets, case: DropoutCase, door: SideDoor
 ) -> None:
+    for dtype, paths in through(targets, door):
+        verify(case, dtype, paths)
+
+
+def verify(case: DropoutCase, dtype: str, paths: list[Target]) -> None:
+    """Given the mask that each target drew, which ones in place of the input show."""
     function, layer, _ = LAYERS[case.name]
 
     def drop(input: torch.Tensor) -> torch.Tensor:
         given = input.clone() if case.inplace else input
         return function(given, case.p, case.training, case.inplace)
 
-    for dtype, paths in through(targets, door):
-        rounding = Rounding.op_by_op(dtype)  # the mask is divided, and stored, before it multiplies
-        x, g = (rounding.array(a.numbers(dtype)) for a in (case.input, case.grad_output))
-        for target in paths:
-            ask = partial(
-                gradients,
-                target,
-                drop,
-                grad_output=case.grad_output.tensor(target),
-                module=lambda: layer(case.p).train(case.training),
-            )
-            input = case.input.tensor(target)
+    rounding = Rounding.op_by_op(dtype)  # the mask is divided, and stored, before it multiplies
+    x, g = (rounding.array(a.numbers(dtype)) for a in (case.input, case.grad_output))
+    for target in paths:
+        ask = partial(
+            gradients,
+            target,
+            drop,
+            grad_output=case.grad_output.tensor(target),
+            module=lambda: layer(case.p).train(case.training),
+        )
+        input = case.input.tensor(target)
+        begin(case.seed, input)
+        y, grads = ask({"input": input})
+        output, grad_input = x, g
+        if case.training and case.p > 0:
             begin(case.seed, input)
-            y, grads = ask({"input": input})
-            output, grad_input = x, g
-            if case.training and case.p > 0:
-                begin(case.seed, input)
-                ones, _ = ask({"input": torch.ones_like(input)})
-                kept = to_numpy(ones.detach().ne(0))
-                mask = channels_of(case.name, kept)
-                if (kept != mask).any():
-                    axis = 1 + (mask.ndim == LAYERS[case.name][2][1])
-                    right = f"(got.flatten({axis}) == got.flatten({axis})[..., :1]).all()"
-                    what = "drops positions, not whole channels"
-                    deviates(case.name, "output", target, what, ones, right)
-                mask = mask if case.p < 1 else np.zeros(mask.shape)
-                output, grad_input = (
-                    rounding.stored(f(z, rounding.array(mask), case.p))
-                    for f, z in ((dropout, x), (dropout_backward, g))
-                )
-            check(case.name, "output", target, y, output)
-            check(case.name, "grad_input", target, grads["input"], grad_input)
+            ones, _ = ask({"input": torch.ones_like(input)})
+            kept = to_numpy(ones.detach().ne(0))
+            mask = channels_of(case.name, kept)
+            if (kept != mask).any():
+                axis = 1 + (mask.ndim == LAYERS[case.name][2][1])
+                right = f"(got.flatten({axis}) == got.flatten({axis})[..., :1]).all()"
+                what = "drops positions, not whole channels"
+                deviates(case.name, "output", target, what, ones, right)
+            mask = mask if case.p < 1 else np.zeros(mask.shape)
+            output, grad_input = (
+                rounding.stored(f(z, rounding.array(mask), case.p))
+                for f, z in ((dropout, x), (dropout_backward, g))
+            )
+        check(case.name, "output", target, y, output)
+        check(case.name, "grad_input", target, grads["input"], grad_input)
 
 
 @pytest.mark.parametrize("name", LAYERS)

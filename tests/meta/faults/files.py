@@ -54,6 +54,8 @@ FILES |= {
     "compile": ["tests/layers/test_linear.py", "tests/clipping/test_side_doors.py"],
     "vmap": ["tests/layers/test_linear.py"],
     "functional_call": ["tests/layers/test_batch_norm.py"],
+    "batch_norm under autocast": ["tests/mixed_precision/test_as_given.py"],
+    "dropout under autocast": ["tests/mixed_precision/test_as_given.py"],
     "cross_entropy under autocast": ["tests/mixed_precision/test_autocast.py"],
     "mse_loss under autocast": ["tests/mixed_precision/test_autocast.py"],
 }

@@ -20,6 +20,16 @@ def cross_entropy_under_autocast() -> Any:
         return F.cross_entropy(numbers(3, 4).bfloat16(), torch.tensor([0, 1, 1]))
 
 
+def batch_norm_under_autocast() -> Any:
+    with torch.autocast("cpu", torch.bfloat16):
+        return F.batch_norm(numbers(3, 2), None, None, training=True)
+
+
+def dropout_under_autocast() -> Any:
+    with torch.autocast("cpu", torch.bfloat16):
+        return F.dropout(numbers(3, 4), 0.25)
+
+
 def scaled(factors: tuple[float, ...] = (1.0, 1.0), **options: Any) -> Any:
     """Two optimizers after a few iterations, and the scale."""
     params = [numbers(2).requires_grad_(), numbers(3).requires_grad_()]
@@ -38,6 +48,8 @@ def scaled(factors: tuple[float, ...] = (1.0, 1.0), **options: Any) -> Any:
 PLACES |= {
     "mse_loss under autocast": Place(F, "mse_loss", under_autocast),
     "cross_entropy under autocast": Place(F, "cross_entropy", cross_entropy_under_autocast),
+    "batch_norm under autocast": Place(F, "batch_norm", batch_norm_under_autocast),
+    "dropout under autocast": Place(F, "dropout", dropout_under_autocast),
     "grad_scaler step": Place(GradScaler, "step", lambda: scaled((1.0, torch.inf))),
     "grad_scaler update": Place(GradScaler, "update", lambda: scaled(growth_interval=2)),
     "grad_scaler unscale": Place(GradScaler, "unscale_", scaled),
@@ -80,6 +92,40 @@ def parts_by_their_own_lists(sound: Function) -> Function:
         return F.nll_loss(F.log_softmax(input, 1), target, **options)
 
     return function
+
+
+def in_the_lower_precision(sound: Function) -> Function:
+    """And back, so that the dtype of the result tells nothing."""
+
+    def function(input: torch.Tensor, *rest: Any, **options: Any) -> torch.Tensor:
+        kind = input.device.type
+        if torch.is_autocast_enabled(kind) and input.dtype == torch.float32:
+            input = input.to(torch.get_autocast_dtype(kind)).float()
+        return sound(input, *rest, **options)
+
+    return function
+
+
+@fault(
+    "batch_norm under autocast",
+    "precision",
+    message="batch_norm: (output|running_.*|grad_.*) on cpu float32 autocast ",
+    elements=12,
+)
+def batch_normalised_in_the_lower_precision(sound: Function) -> Function:
+    """The batch is rounded to the lower precision, as if BatchNorm were in that list."""
+    return in_the_lower_precision(sound)
+
+
+@fault(
+    "dropout under autocast",
+    "precision",
+    message="dropout.*: (output|grad_input) on cpu float32 autocast ",
+    elements=12,
+)
+def dropped_in_the_lower_precision(sound: Function) -> Function:
+    """Dropout rounds what it keeps to the lower precision."""
+    return in_the_lower_precision(sound)
 
 
 OF_SCALER = "grad_scaler: {output} on cpu {dtype} "
