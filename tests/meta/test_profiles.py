@@ -5,12 +5,9 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-import fakeredis
 import pytest
-import redis
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.extra.redis import RedisExampleDatabase
 
 from tests.harness import profiles
 from tests.meta.options import drawn
@@ -26,6 +23,10 @@ def as_before() -> Iterator[None]:
 
 
 def test_a_failing_example_is_seen_by_other_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    import fakeredis
+    import redis
+    from hypothesis.extra.redis import RedisExampleDatabase
+
     server = fakeredis.FakeServer()
     monkeypatch.setattr(
         redis.Redis, "from_url", lambda url: fakeredis.FakeRedis(server=server), raising=True
