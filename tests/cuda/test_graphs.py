@@ -1,4 +1,4 @@
-"""Steps recorded in CUDA graphs and replayed: of an optimizer, and of a whole training.
+"""Steps recorded in CUDA graphs and replayed: of an optimizer, of a scaler, of a whole training.
 
 `tests/meta/test_graphs.py` runs these where there is no CUDA, on graphs that the CPU imitates.
 """
@@ -12,44 +12,93 @@ import torch
 import torch.nn.functional as F
 
 from reference import mlp
+from reference.grad_scaler import unscale, update_scale
 from tests.cuda.replayed import WARM_UP, Replayed
 from tests.cuda.targets import cuda_targets, needs_cuda, normal
 from tests.harness.border import to_numpy
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Targets
-from tests.harness.verdict import check
-from tests.optimizers.test_compiled import OPTIMIZERS, OPTIONS, reference
+from tests.harness.verdict import check, exactly
+from tests.optimizers.reference_history import State
+from tests.optimizers.test_compiled import OPTIMIZERS, OPTIONS, model_of, reference
 
 STEPS = WARM_UP + 4
 BATCH, PIXELS, HIDDEN, CLASSES = 16, 33, 17, 5
+PATHS = ("for-loop", "foreach", "fused")
 
 
-def made(name: str, params: list[torch.Tensor], foreach: bool) -> torch.optim.Optimizer:
+def made(name: str, params: list[torch.Tensor], path: str) -> torch.optim.Optimizer:
     """Adam's step count must be a tensor of the device; SGD counts nothing."""
     flags = {} if name == "sgd" else {"capturable": True}
-    return OPTIMIZERS[name](params, foreach=foreach, **OPTIONS[name], **flags)
+    flags |= {flag: flag == path for flag in ("foreach", "fused")}
+    return OPTIMIZERS[name](params, **OPTIONS[name], **flags)
+
+
+def rounds_as(path: str) -> str:
+    """Which of the paths outside of graphs: in one, all but fused steps count in tensors."""
+    return path if path == "fused" else "capturable"
 
 
 @needs_cuda
-@pytest.mark.parametrize("foreach", [False, True])
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_replayed_step_equals_the_reference(targets: Targets, name: str, foreach: bool) -> None:
+def test_a_replayed_step_equals_the_reference(targets: Targets, name: str, path: str) -> None:
     """The gradient changes in place between replays; the step count and the state live on."""
-    rounding, numbers = Rounding.kernel("float32"), normal(0, 1 + STEPS, 33)
-    for target in cuda_targets(targets, "foreach, graph" if foreach else "for-loop, graph"):
+    numbers = normal(0, 1 + STEPS, 33)
+    for target in cuda_targets(targets, f"{path}, graph"):
+        model = model_of(name, rounds_as(path), target.device)
         start = torch.tensor(numbers[0], dtype=torch.float32, device=target.device)
         param = start.requires_grad_()
         param.grad = torch.zeros_like(param)
-        opt = made(name, [param], foreach)
-        step, state = Replayed(target.device, opt.step), {"param": rounding.array(numbers[0])}
+        opt = made(name, [param], path)
+        step = Replayed(target.device, opt.step)
+        state: State = {"param": model.rounding.array(numbers[0])}
         for number, grad in enumerate(numbers[1:], start=1):
             param.grad.copy_(torch.from_numpy(grad))
             step()
-            after = reference(name, state, rounding.array(grad), number)
-            state = {key: rounding.stored(x) for key, x in after.items() if x is not None}
+            state = reference(name, model, state, grad, number)
             for output, want in state.items():
                 got = param if output == "param" else opt.state[param][output]
                 check(name, output, target, got, want)
+
+
+@needs_cuda
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_replayed_scaled_step_equals_the_reference(targets: Targets, name: str) -> None:
+    """Unscaling, skipping and the search for the scale are kernels, too.
+
+    But only with a fused optimizer; else GradScaler looks whether to skip. The step is skipped once
+    in the warm-up and once in a replay, and the scale grows after every second that is not.
+    """
+    numbers = normal(3, 1 + STEPS, 33)
+    numbers[2, 0], numbers[-2, -1] = np.nan, np.inf
+    for target in cuda_targets(targets, "fused, scaled, graph"):
+        start = torch.tensor(numbers[0], dtype=torch.float32, device=target.device)
+        param, factors = start.requires_grad_(), torch.zeros_like(start)
+        opt = made(name, [param], "fused")
+        scaler = torch.amp.GradScaler(target.device_type, 64.0, growth_interval=2)
+
+        def train() -> None:
+            scaler.scale((param * factors).sum()).backward()  # noqa: B023
+            scaler.step(opt)  # noqa: B023
+            scaler.update()  # noqa: B023
+
+        step = Replayed(target.device, train, before=opt.zero_grad)
+        model = model_of(name, "fused", target.device)
+        state: State = {"param": model.rounding.array(numbers[0])}
+        scale, tracker, steps = 64.0, 0, 0
+        for of_factors in numbers[1:]:
+            factors.copy_(torch.from_numpy(of_factors))
+            step()
+            (grad,), found_inf = unscale([of_factors * scale], scale)  # powers of two: exact
+            if not found_inf:
+                steps += 1
+                state = reference(name, model, state, grad, steps)
+            scale, tracker = update_scale(scale, tracker, found_inf, growth_interval=2)
+            for output, want in state.items():
+                got = param if output == "param" else opt.state[param][output]
+                check(f"{name}, scaled", output, target, got, want)
+            exactly("grad_scaler", "scale", target, torch.tensor(scaler.get_scale()), scale)
 
 
 @needs_cuda
@@ -62,6 +111,7 @@ def test_a_replayed_training_step_equals_the_reference(targets: Targets, name: s
     component, float32 = f"training step, {name}", Rounding.kernel("float32")
     for target in cuda_targets(targets, "graph"):
         products = float32.on(target.device)
+        model = model_of(name, "capturable", target.device)
         drawn = mlp.initial_parameters(np.random.default_rng(0), PIXELS, HIDDEN, CLASSES)
         params = [
             torch.tensor(p, dtype=torch.float32, device=target.device).requires_grad_()
@@ -70,7 +120,7 @@ def test_a_replayed_training_step_equals_the_reference(targets: Targets, name: s
         images = torch.empty(BATCH, PIXELS, device=target.device)
         labels = torch.empty(BATCH, dtype=torch.int64, device=target.device)
         loss = torch.empty((), device=target.device)
-        opt = made(name, params, foreach=False)
+        opt = made(name, params, "for-loop")
 
         def train() -> None:
             hidden = F.relu(F.linear(images, *params[:2]))  # noqa: B023
@@ -93,10 +143,10 @@ def test_a_replayed_training_step_equals_the_reference(targets: Targets, name: s
                 check(component, f"grad {label}", target, p.grad, products.stored(grad))
                 assert p.grad is not None
                 given = {key: float32.array(x) for key, x in state.items()}
-                after = reference(name, given, float32.array(to_numpy(p.grad)), number)
+                after = reference(name, model, given, to_numpy(p.grad), number)
                 for key, want in after.items():
                     got = p if key == "param" else opt.state[p][key]
-                    check(component, f"{key} {label}", target, got, float32.stored(want))
+                    check(component, f"{key} {label}", target, got, want)
 
 
 def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -115,6 +165,6 @@ def test_what_cannot_be_recorded_is_refused(name: str) -> None:
     """On the CPU there are no graphs."""
     param = torch.ones(2, requires_grad=True)
     param.grad = torch.ones(2)
-    opt = made(name, [param], foreach=False)
+    opt = made(name, [param], "for-loop")
     with pytest.raises(AssertionError, match="capturable=True"):
         opt.step()

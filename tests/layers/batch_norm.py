@@ -46,6 +46,11 @@ class Kernels:
         return self.on_cpu and FORMATS[self.params].precision < 24
 
     @property
+    def saves_in_half(self) -> bool:
+        """What generated code goes back with is what it went forth with, rounded as on the CPU."""
+        return self.generated and replace(self, generated=False).half_throughout
+
+    @property
     def stores(self) -> tuple[Any, ...]:
         """The inverse standard deviation is the quotient of a formula."""
         return (np.true_divide,) if self.half_throughout else ()

@@ -26,10 +26,15 @@ def _on_the_cpu(graphs_on_cpu: None, monkeypatch: pytest.MonkeyPatch) -> None:  
         )
 
 
-@pytest.mark.parametrize("foreach", [False, True])
+@pytest.mark.parametrize("path", test_graphs.PATHS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_step_agrees(name: str, foreach: bool) -> None:
-    test_graphs.test_a_replayed_step_equals_the_reference(CPU, name, foreach)
+def test_a_step_agrees(name: str, path: str) -> None:
+    test_graphs.test_a_replayed_step_equals_the_reference(CPU, name, path)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_scaled_step_agrees(name: str) -> None:
+    test_graphs.test_a_replayed_scaled_step_equals_the_reference(CPU, name)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -58,7 +63,41 @@ def test_a_step_count_of_python_stays_what_it_was_recorded_as(
 
     monkeypatch.setitem(OPTIMIZERS, name, counted_in_python)
     with pytest.raises(Deviation, match=f"^{name}: param on cpu float32 for-loop"):
-        test_graphs.test_a_replayed_step_equals_the_reference(CPU, name, False)
+        test_graphs.test_a_replayed_step_equals_the_reference(CPU, name, "for-loop")
+
+
+def test_a_scale_of_python_stays_what_it_was_recorded_as(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound, right = torch.amp.GradScaler.update, iter((64.0, 32.0, 32.0, 64.0))
+
+    def update(self: Any) -> None:
+        sound(self, next(right))
+
+    monkeypatch.setattr(torch.amp.GradScaler, "update", update)
+    with pytest.raises(Deviation, match=r"^grad_scaler: scale on cpu "):
+        test_graphs.test_a_replayed_scaled_step_equals_the_reference(CPU, "adam")
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_recorded_step_that_is_never_skipped_is_found(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = OPTIMIZERS[name]
+
+    def unskipped(*args: Any, **options: Any) -> torch.optim.Optimizer:
+        opt = make(*args, **options)
+        sound, count = opt.step, itertools.count()
+
+        def step() -> None:
+            if next(count) >= WARM_UP:
+                opt.found_inf = torch.zeros(())
+            sound()
+
+        opt.step = step
+        return opt
+
+    monkeypatch.setitem(OPTIMIZERS, name, unskipped)
+    with pytest.raises(Deviation, match=f"^{name}, scaled: param on cpu float32 fused"):
+        test_graphs.test_a_replayed_scaled_step_equals_the_reference(CPU, name)
 
 
 def test_streams_and_kernels_without_an_order_agree() -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any
 
 import hypothesis
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
@@ -24,7 +25,9 @@ from tests.meta.options import drawn
 from tests.optimizers import test_adam, test_sgd
 from tests.optimizers.events import GRADIENTS, Change, Reload, Step
 from tests.optimizers.history import History, Parameter
-from tests.optimizers.reference_history import ReferenceStep
+from tests.optimizers.moments import Update
+from tests.optimizers.paths import PATHS
+from tests.optimizers.reference_history import ReferenceStep, State
 from tests.optimizers.strategies import histories, vectors_of
 from tests.optimizers.verify import verify
 
@@ -177,3 +180,53 @@ def test_no_path_is_modelled_wrong_or_slack(
     least = {"float64": 0.15}  # there each rounding counts twice
     wrong = {k: share for k, share in shares.items() if not least.get(k[-1], 0.3) <= share <= 1}
     assert not wrong
+
+
+def fma(a: Any, b: Any, c: Any) -> Any:
+    """a b + c, rounded once: float64 holds the product."""
+    return np.float32(np.float64(a) * b + c)
+
+
+def fused_on_cuda(name: str, state: dict[str, Any], grad: Any, step: int, options: Any) -> Any:
+    """A step in float32, operation by operation as CUDA's fused kernels are written."""
+    o = {key: np.float32(x) for key, x in options.items() if key != "betas"}
+    one, p, g = np.float32(1), state["param"], np.float32(grad)
+    if name != "adamw":
+        g = g + o["weight_decay"] * p
+    if name == "sgd":
+        b = state.get("momentum_buffer")
+        b = g if b is None else o["momentum"] * b + (one - o["dampening"]) * g
+        return {"param": p - o["lr"] * b, "momentum_buffer": b}
+    beta1, beta2 = map(np.float32, options["betas"])
+    if name == "adamw":
+        p = p - o["lr"] * o["weight_decay"] * p
+    m, v = (state.get(key, np.zeros_like(p)) for key in ("exp_avg", "exp_avg_sq"))
+    m, v = fma(beta1, m, fma(-beta1, g, g)), fma(beta2, v, fma(-beta2, g * g, g * g))
+    size = o["lr"] / (one - beta1 ** np.float32(step))
+    root = np.sqrt(v) / np.sqrt(one - beta2 ** np.float32(step)) + o["eps"]
+    return {"param": p - size * m / root, "exp_avg": m, "exp_avg_sq": v}
+
+
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+@pytest.mark.parametrize("component", OPTIONS)
+def test_what_fused_kernels_lose_on_cuda_is_admitted_there_and_not_on_the_cpu(
+    component: str, device: str
+) -> None:
+    """github.com/pytorch/pytorch/pull/154069: beta is rounded before it is taken off 1."""
+    options: dict[str, Any] = {"lr": 0.1, "weight_decay": 0.01, "maximize": False}
+    own: dict[str, Any] = {"momentum": 0.9, "dampening": 0.999, "nesterov": False}
+    if component != "sgd":
+        own = {"betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False}
+    model = PATHS["fused"].model("float32", component != "sgd", component == "adamw", device)
+    numbers = np.random.default_rng(0).standard_normal((5, 257)).astype(np.float32)
+    got = {"param": numbers[0]}
+    state: State = {"param": model.rounding.array(numbers[0])}
+    worst = 0.0
+    for step, grad in enumerate(numbers[1:], start=1):
+        update = Update(0, None, options | own, step, first=step == 1)
+        after = STEPS[component][1](state, model.rounding.array(grad), update, model)
+        state = {key: model.rounding.stored(x) for key, x in after.items()}
+        got = fused_on_cuda(component, got, grad, step, options | own)
+        for key, want in state.items():
+            worst = max(worst, (np.abs(got[key] - want.value) / want.bound).max())
+    assert 0.1 < worst <= 1 if device == "cuda" else worst > 1

@@ -61,7 +61,8 @@ def kept(beta1: float, rounding: Rounding) -> float | Rounded:
 def reference_step_of(component: str, step: Callable[..., Any]) -> ReferenceStep:
     def reference_step(state: State, grad: Any, update: Update, model: Model) -> State:
         beta1, beta2 = update.options["betas"]
-        options = {**update.options, "betas": (kept(beta1, grad.rounding), beta2)}
+        taken_off = kept(beta1, grad.rounding), beta2
+        options = {**update.options, "betas": tuple(map(model.option, taken_off))}
         if options.get("decoupled_weight_decay", component == "adamw"):
             options["weight_decay"] = model.decay(options["weight_decay"])
         names = ("param", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")

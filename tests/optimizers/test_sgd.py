@@ -48,7 +48,8 @@ changes_of_sgd = st.one_of(
 
 def reference_step(state: State, grad: Any, update: Update, model: Model) -> State:
     buffer = None if update.first else state["momentum_buffer"]
-    param, buffer = sgd_step(state["param"], grad, buffer, **update.options)
+    options = {**update.options, "dampening": model.option(update.options["dampening"])}
+    param, buffer = sgd_step(state["param"], grad, buffer, **options)
     return {"param": param} if buffer is None else {"param": param, "momentum_buffer": buffer}
 
 

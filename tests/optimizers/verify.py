@@ -47,7 +47,7 @@ def verify(
                 expected = {
                     start.dtype: evaluated(
                         tuple(
-                            PATHS[t.path].model(t.dtype, adam, decoupled)
+                            PATHS[t.path].model(t.dtype, adam, decoupled, device)
                             for t in (start, *routes[start.dtype])
                         )
                     )
