@@ -1,6 +1,5 @@
 """The cases of BatchNorm that are drawn."""
 
-import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from reference.batch_statistics import values_per_channel
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.hyperparameters import floats
-from tests.harness.strategies.shapes import sides
+from tests.harness.strategies.shapes import room, sides
 
 MODULES = {
     2: torch.nn.BatchNorm1d,
@@ -56,7 +55,7 @@ def shapes(draw: st.DrawFn) -> tuple[int, ...]:
     rows = 0 if empty else draw(sides(at_most=min(257, 4096 // channels)))
     shape: tuple[int, ...] = (rows, channels)
     for _ in range(draw(st.sampled_from((0, 1, 2, 2, 3)))):  # images above all
-        shape += (draw(sides(at_most=4096 // max(1, math.prod(shape)))),)
+        shape += (draw(sides(at_most=room(4096, shape))),)
     return shape
 
 

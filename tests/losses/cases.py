@@ -14,7 +14,7 @@ from tests.harness.reproducer.pause import literal
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.hyperparameters import floats
 from tests.harness.strategies.layouts import LAYOUTS, layouts_of
-from tests.harness.strategies.shapes import sides
+from tests.harness.strategies.shapes import room, sides
 from tests.harness.strategies.values import families, values
 from tests.harness.targets import Target
 
@@ -68,10 +68,10 @@ def score_shapes(draw: st.DrawFn) -> tuple[int, ...]:
     dims = draw(st.sampled_from((2, 2, 2, 1, 3, 4, 5)))
     rows: tuple[int, ...] = ()
     for _ in range(dims - 1):
-        rows += (draw(sides(at_most=ROWS // max(1, math.prod(rows)))),)
+        rows += (draw(sides(at_most=room(ROWS, rows))),)
     if dims == 2 and draw(st.integers(0, 3)) == 3:
         rows = (draw(st.sampled_from((65, 128, 129, ROWS))),)  # more than a block
-    classes = draw(sides(at_least=1, at_most=2048 // max(1, math.prod(rows))))
+    classes = draw(sides(at_least=1, at_most=room(2048, rows)))
     return (*rows[:1], classes, *rows[1:])
 
 

@@ -1,16 +1,17 @@
 """What a comparison costs, and where the time goes: `python -m tests.meta.cost [TEXT]`.
 
-Each property that is held against the reference (all, or those whose name contains TEXT) runs in
-the default profile. The yardstick is its *bare loop*, in the same process right after it: the same
-calls of torch on the same tensors, and the same formulas of the reference in plain NumPy, recorded
-while the property ran; without Hypothesis, bounds and comparison. Formulas that a property
-evaluates once for several paths count once there, too. Times are CPU milliseconds for one
-comparison of two arrays, medians of several rounds with other examples; a part's share is counted
-by samples of the stack. Last come three claims as they are ordinarily written (`ordinary.py`).
+Every property that holds a component against its reference (or those whose name contains TEXT) is
+measured. The yardstick is its *bare loop*, in the same process right after it: the same calls of
+torch on the same numbers in the same layouts, and the same formulas of the reference in plain
+NumPy, recorded while the property ran; without Hypothesis, bounds and comparison. What a property
+evaluates once for several paths counts once there, too. Times are CPU milliseconds for one
+comparison of two arrays in the default profile, medians of several rounds with other examples, each
+of all components: first by function and module alone, then through every door (of which compiling
+and exporting take the longest, here and there). A part's share is counted by samples of the stack.
 """
 
 import importlib
-import inspect
+import re
 import signal
 import statistics
 import sys
@@ -19,20 +20,27 @@ import types
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from inspect import isfunction, isgenerator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import seed, settings
+from torch.nn.utils import clip_grad_value_
 
+from tests.clipping import test_clip_grad_norm, test_clip_grad_value
+from tests.clipping.gradients import Gradients
 from tests.harness import doors, profiles  # noqa: F401
 from tests.harness.record import RECORD
 from tests.harness.rounded import Rounded
+from tests.harness.strategies import arrays
 from tests.harness.targets import Target, Targets
-from tests.harness.verdict import Deviation
+from tests.initialization import test_defaults
+from tests.losses.cases import Labels
 from tests.optimizers import life, verify
 from tests.optimizers.events import Step
 from tests.optimizers.gradients import is_expanded
@@ -41,13 +49,15 @@ from tests.optimizers.known_faults import fused_sgd_stops, rate_of_zero_is_nan
 from tests.optimizers.life import Life
 from tests.optimizers.moments import Moment
 
-ROOT = Path(__file__).parents[2]
-ORDINARY = "tests.meta.ordinary"
-FOLDERS = ("layers", "losses", "clipping", "optimizers", "second_order")
-CALLS_OF_TORCH: tuple[Any, ...] = (doors.gradients, doors.movements)
-CLIPPING = "torch.nn.utils.clip_grad"
-ROUNDS = 3
-Call = Callable[[], Any]
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("layers", "losses", "clipping", "initialization", "optimizers", "second_order")
+CLAIMS = re.compile(
+    "equal_the_reference|_as_the_reference_does|where_the_input|over_their_norm|cut_off"
+    "|numbers_up_to_its_limit|ordinarily"
+)
+"""What holds a component against its reference; and the ordinary style, see `ordinary.py`."""
+
+ROUNDS = 1
 
 PARTS = {
     "drawing": ("/hypothesis/", "/tests/harness/strategies/", "/tests/optimizers/history.py"),
@@ -58,16 +68,17 @@ PARTS = {
 }
 """By the innermost file of the stack that is named here; the rest is the property's own."""
 
+Call = Callable[[], Any]
+Times = tuple[float, float, float]  # of the property, its calls of torch, its formulas
 
-def properties(text: str) -> Iterator[tuple[str, Callable[..., None]]]:
-    """Those that need no fixture but the targets."""
-    files = (file for name in FOLDERS for file in sorted((ROOT / "tests" / name).glob("test_*.py")))
-    for module in (*(f"tests.{file.parent.name}.{file.stem}" for file in files), ORDINARY):
-        for name, function in list(vars(importlib.import_module(module)).items()):
-            if not (inspect.isfunction(function) and hasattr(function, "hypothesis")):
-                continue
-            if list(inspect.signature(function).parameters) == ["targets"] and text in name:
-                yield name.removeprefix("test_"), function
+
+@dataclass(frozen=True)
+class Eager(Targets):
+    """By function and module alone, where there are other doors."""
+
+    def by_dtype(self, *paths: str) -> Iterator[tuple[str, list[Target]]]:
+        others = {"vjp", *doors.SIDE_DOORS}
+        return super().by_dtype(*(path for path in paths if path not in others))
 
 
 @contextmanager
@@ -107,36 +118,72 @@ def plain(x: Any) -> Any:
 def recording(torch_calls: list[Call], formulas: list[Call]) -> Iterator[None]:
     """Note the calls of torch and of the reference that a property makes."""
 
-    def noted(function: Any, calls: list[Call], reads: Callable[[Any], Any]) -> Any:
+    def noted(function: Any, calls: list[Call], again: Any, reads: Any = lambda x: x) -> Any:
         def call(*args: Any, **options: Any) -> Any:
+            args = tuple(list(x) if isgenerator(x) else x for x in args)
             given = [reads(x) for x in args]
             named = {name: reads(x) for name, x in options.items()}
             result = function(*args, **options)  # which may refuse, and then is not called again
-            calls.append(lambda: function(*given, **named))
+            calls.append(partial(again, *given, **named))
             return result
 
         return call
 
-    def compared(lived: Life, structure: Any, routes: Any, expected: Any) -> None:
-        torch_calls.append(partial(relived, lived, structure, routes))
-        compare(lived, structure, routes, expected)
-
     with pytest.MonkeyPatch.context() as patch:
-        compare = verify.compare
-        patch.setattr(verify, "compare", compared)
+        for owner, name, again in (
+            (verify, "compare", relived),
+            (test_clip_grad_norm, "clip", clipped),
+            (test_clip_grad_value, "clip_grad_value_", clip_grad_value_),
+            (Gradients, "parameters", Gradients.parameters),
+            (arrays.DrawnArray, "tensor", arrays.DrawnArray.tensor),
+            (Labels, "tensor", Labels.tensor),
+        ):
+            patch.setattr(owner, name, noted(getattr(owner, name), torch_calls, again))
+        linear = noted(torch.nn.Linear, torch_calls, torch.nn.Linear)
+        patch.setattr(test_defaults, "nn", types.SimpleNamespace(Linear=linear))
         for module in [m for name, m in sys.modules.items() if name.startswith("tests.")]:
             for name, value in list(vars(module).items()):
-                if not inspect.isfunction(value) or module in {doors, sys.modules[__name__]}:
+                if not isfunction(value) or module in {doors, sys.modules[__name__]}:
                     continue
-                clips = value.__module__ == CLIPPING and "clipping" in module.__name__
-                if value in CALLS_OF_TORCH or clips:
-                    patch.setattr(module, name, noted(value, torch_calls, lambda x: x))
+                if value is doors.gradients:
+                    patch.setattr(module, name, noted(value, torch_calls, called))
+                elif value is doors.movements:
+                    patch.setattr(module, name, noted(value, torch_calls, value))
                 elif value.__module__.startswith("reference."):
-                    patch.setattr(module, name, noted(value, formulas, plain))
+                    patch.setattr(module, name, noted(value, formulas, value, plain))
         yield
 
 
-def relived(lived: Life, structure: list[Moment], routes: dict[str, list[Target]]) -> None:
+def called(
+    target: Target,
+    function: doors.Function,
+    inputs: doors.Tensors,
+    grad_output: torch.Tensor,
+    module: doors.MakeModule | None = None,
+    frozen: Any = (),
+) -> None:
+    """Value and gradients, by the function without what `doors.gradients` checks."""
+    if target.path != "functional":
+        doors.gradients(target, function, inputs, grad_output, module, frozen)
+        return
+    leaves = {
+        n: x.detach().requires_grad_(x.is_floating_point() and n not in frozen)
+        for n, x in inputs.items()
+    }
+    output = function(*leaves.values())
+    if output.requires_grad:
+        output.backward(grad_output)
+
+
+def clipped(target: Target, case: Any, parameters: list[torch.Tensor]) -> None:
+    """Once more; infinities have become NaN in the meantime."""
+    case = replace(case, error_if_nonfinite=False)
+    test_clip_grad_norm.clip(target, case, parameters)
+
+
+def relived(
+    lived: Life, structure: list[Moment], routes: dict[str, list[Target]], expected: Any
+) -> None:
     """An optimizer's life once more, and nothing looked at."""
     dtypes = list(dict.fromkeys(member.began for member in lived.members))
     path = lived.members[0].target.path
@@ -175,54 +222,69 @@ def measured(calls: list[Call]) -> float:
     return 1e3 * (time.process_time() - start)
 
 
-def cost(function: Callable[..., None], parts: Counter[str]) -> tuple[float, float, float]:
+def cost(run: Call) -> Times:
     """Milliseconds a comparison: of the property, and of its torch and formulas alone."""
-    run = partial(function, targets=Targets())
-    RECORD.tallies.clear()
-    with sampled(parts):
-        whole = measured([run])
-    comparisons = sum(tally.examples for tally in RECORD.tallies.values())
     torch_calls: list[Call] = []
     formulas: list[Call] = []
-    RECORD.tallies.clear()
     with recording(torch_calls, formulas):
-        run()
-    recorded = sum(tally.examples for tally in RECORD.tallies.values())
+        run()  # and so everything is warm
+    RECORD.tallies.clear()
+    whole = measured([run])
+    comparisons = sum(tally.examples for tally in RECORD.tallies.values())
     with np.errstate(all="ignore"), pytest.MonkeyPatch.context() as patch:
         patch.setattr(History, "grads", remembered(History.grads))
         patch.setattr(life, "check_untouched", written_apart)
-        for calls in (torch_calls, formulas):  # once to warm up, and so that gradients are drawn
+        patch.setattr(arrays, "tensor_of", cache(arrays.tensor_of.__wrapped__))
+        for calls in (torch_calls, formulas):  # once so that numbers are drawn
             measured(calls)
-        bare = measured(torch_calls) / recorded, measured(formulas) / recorded
-    return whole / comparisons, *bare
+        bare = measured(torch_calls), measured(formulas)
+    return whole / comparisons, bare[0] / comparisons, bare[1] / comparisons
+
+
+def properties(text: str) -> Iterator[tuple[str, bool, Callable[..., None]]]:
+    """Name, whether it has doors, and the property."""
+    files = [file for name in FOLDERS for file in sorted((ROOT / name).glob("test_*.py"))]
+    for file in (*files, ROOT / "meta" / "ordinary.py"):
+        module = importlib.import_module(f"tests.{file.parent.name}.{file.stem}")
+        for name, function in list(vars(module).items()):
+            if CLAIMS.search(name) and text in name and hasattr(function, "hypothesis"):
+                yield name.removeprefix("test_"), hasattr(module, "side_doors"), function
+
+
+def columns(rounds: list[Times]) -> str:
+    """Medians, and the ratio to the bare loop."""
+    if not rounds:
+        return " " * 29
+    whole, torch_alone, formulas = map(statistics.median, zip(*rounds, strict=True))
+    ratio = whole / (torch_alone + formulas)
+    return f"{whole:7.3f} {torch_alone:6.3f} {formulas:6.3f} {ratio:6.1f} "
 
 
 def main() -> None:
-    settings.load_profile("default")
+    settings.register_profile("cost", settings.get_profile("default"), database=None)
+    settings.load_profile("cost")
     torch.set_num_threads(1)
-    print(
-        f"{'ms a comparison':<70} whole  torch  NumPy  ratio   " + "  ".join((*PARTS, "property"))
-    )
-    for name, function in properties(" ".join(sys.argv[1:])):
+    found = list(properties(" ".join(sys.argv[1:])))
+    times: dict[tuple[str, bool], list[Times]] = {}
+    for number in range(ROUNDS):
+        for name, has_doors, function in found:
+            for through_doors in (False, True)[: 1 + has_doors]:
+                targets = Targets() if through_doors else Eager()
+                run = partial(seed(number)(function), targets=targets)
+                times.setdefault((name, through_doors), []).append(cost(run))
+    print(f"{'ms a comparison':<72} by function and module    through every door       the parts")
+    bare = f"{'whole':>7} {'torch':>6} {'NumPy':>6} {'ratio':>6} "
+    print(f"{'':<72}{bare}{bare}  {'  '.join((*PARTS, 'property'))}")
+    for name, _, function in found:
         parts: Counter[str] = Counter()
-        RECORD.tallies.clear()
-        try:
-            function(targets=Targets())  # once to warm up
-            if not RECORD.tallies:
-                continue
-            rounds = [cost(function, parts) for _ in range(ROUNDS)]
-        except Deviation as deviation:
-            print(f"{name:<70} {str(deviation).partition(chr(10))[0]}", flush=True)
-            continue
-        whole, *bare = (statistics.median(column) for column in zip(*rounds, strict=True))
-        ratio = f"{whole / sum(bare):6.1f}" if bare[0] else "     -"
+        with sampled(parts):
+            function(targets=Eager())
         shares = "  ".join(
             f"{100 * parts[part] / parts.total():{len(part) - 2}.0f} %"
             for part in (*PARTS, "property")
         )
-        print(
-            f"{name:<70} {whole:5.2f} {bare[0]:6.3f} {bare[1]:6.3f} {ratio}   {shares}", flush=True
-        )
+        both = columns(times[name, False]) + columns(times.get((name, True), []))
+        print(f"{name:<72}{both}  {shares}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Shapes: small ones that people can read, and those where kernels change their ways."""
 
 import math
+from collections.abc import Sequence
 from functools import cache
 
 from hypothesis import strategies as st
@@ -19,6 +20,11 @@ def sides(at_most: int = 1025, at_least: int = 0) -> st.SearchStrategy[int]:
     return st.sampled_from([side for side in SIDES if at_least <= side <= at_most] or [at_most])
 
 
+def room(max_elements: int, shape: Sequence[int]) -> int:
+    """How long one more side may be. An empty one counts as 1: layouts put gaps around it."""
+    return max_elements // math.prod(max(1, side) for side in shape)
+
+
 @cache
 @st.composite
 def shapes(
@@ -27,5 +33,5 @@ def shapes(
     """The sides of one array, empty and 0-d ones included, with a limit on their product."""
     shape: list[int] = []
     for _ in range(draw(st.integers(min_dims, max_dims))):
-        shape.append(draw(sides(at_most=max_elements // max(1, math.prod(shape)))))
+        shape.append(draw(sides(at_most=room(max_elements, shape))))
     return tuple(shape)
