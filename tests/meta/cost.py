@@ -60,13 +60,15 @@ CLAIMS = re.compile(
 ROUNDS = 1
 
 PARTS = {
-    "drawing": ("/hypothesis/", "/tests/harness/strategies/", "/tests/optimizers/history.py"),
-    "comparison": ("/verdict.py", "/comparison.py", "/record.py", "/deviations.py"),
+    "torch": ("/torch/", "/doors.py", "/layouts.py", "/optimizers/life.py", "/gradients.py"),
+    "drawing": ("/strategies/", "cases.py", "/optimizers/history.py"),
+    "comparison": ("/verdict.py", "/comparison.py", "/border.py", "/record.py", "/deviations.py"),
     "bound": ("/rounded.py", "/rounding.py", "/propagation/", "/formats.py", "/dual.py"),
     "reference": ("/reference/",),
-    "torch": ("/torch/", "/doors.py", "/optimizers/life.py", "/optimizers/gradients.py"),
+    "property": ("/tests/",),
+    "Hypothesis": ("/hypothesis/",),
 }
-"""By the innermost file of the stack that is named here; the rest is the property's own."""
+"""By the innermost file of the stack that is named here, in one of its names."""
 
 Call = Callable[[], Any]
 Times = tuple[float, float, float]  # of the property, its calls of torch, its formulas
@@ -93,7 +95,6 @@ def sampled(parts: Counter[str]) -> Iterator[None]:
                     parts[part] += 1
                     return
             frame = frame.f_back
-        parts["property"] += 1
 
     # Else torch.compile, which may be at work when a signal comes, would compile it.
     before = signal.signal(signal.SIGPROF, torch.compiler.disable(sample))
@@ -274,14 +275,13 @@ def main() -> None:
                 times.setdefault((name, through_doors), []).append(cost(run))
     print(f"{'ms a comparison':<72} by function and module    through every door       the parts")
     bare = f"{'whole':>7} {'torch':>6} {'NumPy':>6} {'ratio':>6} "
-    print(f"{'':<72}{bare}{bare}  {'  '.join((*PARTS, 'property'))}")
+    print(f"{'':<72}{bare}{bare}  {'  '.join(PARTS)}")
     for name, _, function in found:
         parts: Counter[str] = Counter()
         with sampled(parts):
             function(targets=Eager())
         shares = "  ".join(
-            f"{100 * parts[part] / parts.total():{len(part) - 2}.0f} %"
-            for part in (*PARTS, "property")
+            f"{100 * parts[part] / parts.total():{len(part) - 2}.0f} %" for part in PARTS
         )
         both = columns(times[name, False]) + columns(times.get((name, True), []))
         print(f"{name:<72}{both}  {shares}", flush=True)
