@@ -7,9 +7,9 @@ import io
 
 import pytest
 import torch
-from hypothesis import Phase, settings
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from hypothesis.stateful import get_state_machine_test, precondition, rule
 
 from tests.modules.members import Members, picks
 
@@ -112,9 +112,6 @@ class Trees(Members):
             leaf["numbers"] = new[key]
 
 
-TestTrees = Trees.TestCase
-TestTrees.settings = settings(
-    stateful_step_count=20,
-    # Not the last phase, which explains: it is slow on histories, and the steps speak.
-    phases=[phase for phase in Phase if phase is not Phase.explain],
+test_whatever_is_done_to_trees_they_are_what_the_model_is = get_state_machine_test(
+    Trees, settings=settings(stateful_step_count=20)
 )

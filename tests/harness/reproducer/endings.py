@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.harness.comparison import WORST, Comparison
+from tests.harness.reproducer.assertions import condition_of
 from tests.harness.reproducer.literals import same_bits
 from tests.harness.reproducer.tape import Tape
 from tests.harness.verdict import ACCEPTED, IS_THERE, REFUSED, Deviation
@@ -43,7 +44,8 @@ def ending_of(  # noqa: PLR0911  (one for each ending)
     if tape.last and (right == REFUSED or (is_failed(error) and "DID NOT RAISE" in str(error))):
         return Refusing()
     if not isinstance(error, Deviation):
-        return None
+        condition = condition_of(tape, error) if isinstance(error, AssertionError) else None
+        return Asserting(condition) if condition else None
     if right == IS_THERE and len(tape.missing) == 1:
         return Judging(tape.missing[0], right)
     result = tape.expression_of(error.actual)
@@ -155,6 +157,19 @@ class Judging:
             f"print({self.right!r}, 'is', bool(right))",
             "raise SystemExit(not right)",
         ]
+
+
+@dataclass
+class Asserting:
+    """What a test has asserted."""
+
+    result: str
+
+    def same(self, result: Any) -> bool:
+        return not (isinstance(result, BaseException) or result)
+
+    def lines(self) -> Sequence[str]:
+        return ["print('right' if got else 'WRONG')", "raise SystemExit(not got)"]
 
 
 @dataclass

@@ -31,7 +31,7 @@ UNHEARD = {"compile", "enter_dual_level", "exit_dual_level", "typename", "seed"}
 UNHEARD |= {"handle_torch_function"}  # by which torch calls a mode
 UNHEARD_BEGINNINGS = ("_", "is_", "get_", "set_", "use_", "initial_seed", "manual_seed")
 HEARD = {"get_total_norm"}
-METHODS = ("__call__", "__setattr__")
+METHODS = ("__call__", "__setattr__", "__delattr__", "__setitem__", "__delitem__")
 INSIDE = {"forward", "extra_repr", "named_modules", "named_parameters", "named_buffers"}
 
 

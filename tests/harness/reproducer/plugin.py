@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis.control import current_build_context
+from hypothesis.strategies import DataObject
 
 from tests.harness.examples import surround
 from tests.harness.plugin import TARGETS
@@ -17,7 +18,7 @@ from tests.harness.reproducer.entrances import recording
 from tests.harness.reproducer.file import write, write_ahead
 from tests.harness.reproducer.message import instead_of_traceback, message, rerun_command
 from tests.harness.reproducer.recorder import Recorder
-from tests.harness.reproducer.replay import script_of
+from tests.harness.reproducer.replay import script_from, script_of
 from tests.harness.reproducer.script import Script
 from tests.harness.verdict import Deviation
 
@@ -62,15 +63,24 @@ def written_ahead(path: Path, test: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def replayed(test: Callable[..., Any]) -> Callable[..., Any]:
-    """A test that is run once more, on a tape, where its smallest example fails."""
+    """A test that is run once more, on a tape, where its smallest example fails.
+
+    What draws as it goes, as a history of rules does, cannot be given the same again: it is on a
+    tape the last time that Hypothesis runs it.
+    """
 
     @functools.wraps(test)
     def example(*args: Any, **kwargs: Any) -> Any:
+        final = current_build_context().is_final
+        draws = any(isinstance(x, DataObject) for x in (*args, *kwargs.values()))
+        recorder = Recorder()
         try:
-            return test(*args, **kwargs)
+            with recording(recorder) if final and draws else nullcontext():
+                return test(*args, **kwargs)
         except (Exception, pytest.fail.Exception) as error:
-            if current_build_context().is_final:
-                SCRIPTS[error] = script_of(lambda: test(*args, **kwargs))
+            if final:
+                again = functools.partial(test, *args, **kwargs)
+                SCRIPTS[error] = script_from(recorder.tape, error) if draws else script_of(again)
             raise
 
     return example

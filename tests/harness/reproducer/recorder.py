@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import io
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, ValuesView
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -146,6 +146,9 @@ class Recorder:
                 self.tape.rename(result, statement.target)
             return result
         if is_plain(result):
+            if isinstance(result, float | list | tuple):  # others are not one's own
+                self.tape.kept.append(result)
+                self.tape.computed.add(id(result))
             if statement.pure:
                 self.tape.body.remove(statement)
             return result
@@ -156,7 +159,7 @@ class Recorder:
 
     def prepared(self, x: Any, functions: list[Function]) -> Any:
         """What spelling would use up, as a list; a function, as one that is recorded."""
-        if isinstance(x, Iterator) and not isinstance(x, io.BytesIO):
+        if isinstance(x, Iterator | ValuesView) and not isinstance(x, io.BytesIO):
             return list(x)
         if isinstance(x, types.FunctionType | types.MethodType | functools.partial):
             return x if id(x) in self.tape.known else self.traced(x, functions)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from tests.harness.record import RECORD
-from tests.harness.reproducer.endings import Comparing, Raising, Refusing, ending_of
+from tests.harness.reproducer.endings import Asserting, Comparing, Raising, Refusing, ending_of
 from tests.harness.reproducer.entrances import recording
 from tests.harness.reproducer.recorder import Recorder
 from tests.harness.reproducer.script import Script
 from tests.harness.reproducer.slicing import needed
-from tests.harness.reproducer.tape import Statement, walk
+from tests.harness.reproducer.tape import Statement, Tape, walk
 
 
 def script_of(test: Callable[[], Any]) -> Script | str:
@@ -26,9 +26,15 @@ def script_of(test: Callable[[], Any]) -> Script | str:
         try:
             test()
         except (Exception, pytest.fail.Exception) as error:
-            ending = ending_of(tape, error)
+            failure = error
         else:
             return "run once more, the same case does not fail"
+    return script_from(tape, failure)
+
+
+def script_from(tape: Tape, failure: BaseException) -> Script | str:
+    """The same of a test that was on a tape when it failed."""
+    ending = ending_of(tape, failure)
     if ending is None:
         return "what is wrong is not what one call of torch gave, but what the test made of it"
     last = None
@@ -40,7 +46,8 @@ def script_of(test: Callable[[], Any]) -> Script | str:
             tape.statements.append(last)
             tape.leaves += tape.dropped
     part = needed(tape, ending.result, last)
-    if not last and not (any(map(computes, part)) if isinstance(ending, Comparing) else part):
+    calls = any(map(computes, part)) if isinstance(ending, Comparing) else part
+    if not (last or calls or isinstance(ending, Asserting)):
         return "what is wrong had left torch before it was compared"
     every = {statement for statement in walk(tape.statements) if not statement.raised}
     for kept in ({s for s in part if not spoils(s)}, part, every | ({last} if last else set())):

@@ -29,6 +29,10 @@ def expression(  # noqa: PLR0911  (one for each way of writing)
         return f"{owner}.{attribute} = {tape.spell(args[0], f'{attribute}_{owner}')}"
     if name == "__setattr__":
         return f"{owner}.{args[0]} = {tape.spell(args[1], args[0])}"
+    if name == "__delattr__":
+        return f"del {owner}.{args[0]}"
+    if name == "__delitem__":
+        return f"del {owner}[{index(tape, args[0])}]"
     if name == "__call__":
         return f"{owner}({tape.arguments(args, kwargs, hints)})"
     if name == "__getitem__":

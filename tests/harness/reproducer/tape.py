@@ -137,6 +137,8 @@ class Tape:
             return self.known[id(value)]
         if isinstance(value, torch.Tensor):
             return self.located(value) or self.leaf(value, hint)
+        if isinstance(value, torch.nn.Module) and (found := self.located(value)):
+            return found
         if isinstance(value, PLAIN):
             return repr(value) if value is not ... else "..."
         if isinstance(value, float | complex):
@@ -161,6 +163,17 @@ class Tape:
         if isinstance(value, type) and (public := public_name(value)):
             return public
         raise UnspeakableError(f"{type(value).__name__}")
+
+    def plain(self, value: Any) -> str:
+        """Numbers and names, alone and in collections, that no recorded call gave."""
+        if id(value) in self.computed:
+            raise ComputedError("a number")
+        if isinstance(value, list | tuple | dict):
+            for x in (*value, *(value.values() if isinstance(value, dict) else ())):
+                self.plain(x)
+        elif not isinstance(value, (*PLAIN, float)):
+            raise UnspeakableError(type(value).__name__)
+        return self.spell(value)
 
     def collection(self, value: Any, hint: str) -> str:
         inside = [self.spell(x, hint.rstrip("s")) for x in value]
@@ -195,8 +208,8 @@ class Tape:
         self.kept = [value for value in self.kept if value is not x]
         self.taken.discard(name or "")
 
-    def name_of(self, x: torch.Tensor) -> str | None:
-        """The expression for a tensor that is known."""
+    def name_of(self, x: Any) -> str | None:
+        """The expression for what is known."""
         return self.known.get(id(x)) or self.located(x)
 
     def stands_twice(self, x: torch.Tensor) -> bool:
@@ -232,7 +245,7 @@ class Tape:
             parts = [self.expression_of(part) for part in x]
             alone = "," if len(parts) == 1 else ""
             return None if None in parts else f"({', '.join(map(str, parts))}{alone})"
-        return self.name_of(x) if isinstance(x, torch.Tensor) else self.known.get(id(x))
+        return self.name_of(x)
 
     def leaf(self, x: torch.Tensor, hint: str) -> str:
         ordinary = type(x) in {torch.Tensor, torch.nn.Parameter} and x.layout == torch.strided
@@ -248,13 +261,16 @@ class Tape:
         self.call(x, leaf.name)
         return leaf.name
 
-    def located(self, x: torch.Tensor) -> str | None:
-        """Where a tensor is found in a module or an optimizer that has a name."""
+    def located(self, x: Any) -> str | None:
+        """Where a tensor or a module is found in a module or an optimizer that has a name."""
         for value in self.kept:
             name = self.known.get(id(value), "")
             if not name:
                 continue
             if isinstance(value, torch.nn.Module):
+                for path, found in value.named_modules():
+                    if found is x:
+                        return f"{name}.get_submodule({path!r})" if path else name
                 for path, found in (*value.named_parameters(), *value.named_buffers()):
                     if found is x:
                         inner, _, last = path.rpartition(".")
