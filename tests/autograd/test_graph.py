@@ -56,13 +56,19 @@ class Run:
         return found[0]
 
 
-def watch_torch(value: torch.Tensor) -> list[torch.Tensor] | None:
-    """A list that gets the gradient of a value whenever one has arrived."""
+def watch_torch(value: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor] | None:
+    """A list that gets the gradient of a value whenever one has arrived, and how many have."""
     if not value.requires_grad or value.is_leaf:
         return None
     arrivals: list[torch.Tensor] = []
-    value.register_hook(arrivals.append)
-    return arrivals
+    count = torch.zeros(())
+
+    def hook(grad: torch.Tensor) -> None:
+        arrivals.append(grad)
+        count.add_(1)
+
+    value.register_hook(hook)
+    return arrivals, count
 
 
 def watch_reference(value: Tensor) -> Tensor | None:
@@ -161,13 +167,16 @@ def test_programs_have_the_graph_of_the_reference(
 
 def check_arrivals(target: Target, actual: Run, expected: Run, rounding: Rounding) -> None:
     """Each node that the walk came to got its gradient once, and all of it."""
-    for position, (arrivals, watcher) in enumerate(zip(actual.seen, expected.seen, strict=True)):
+    for position, (seen, watcher) in enumerate(zip(actual.seen, expected.seen, strict=True)):
         if watcher is None:
-            assert arrivals is None, f"v{position} is a leaf in the reference only"
+            assert seen is None, f"v{position} is a leaf in the reference only"
             continue
-        assert arrivals is not None, f"v{position} is a leaf in torch only"
+        assert seen is not None, f"v{position} is a leaf in torch only"
+        arrivals, count = seen
         if len(arrivals) > 1:
-            raise Deviation(f"graph: the hook of v{position} on {target} ran {len(arrivals)} times")
+            text = f"graph: the hook of v{position} on {target} ran {len(arrivals)} times"
+            raise Deviation(text, count, right="got.item() == 1")
+        count.zero_()
         arrived = arrivals.pop() if arrivals else None
         name = f"the gradient on its way to v{position}"
         same_gradient(target, name, arrived, watcher.grad, rounding)
@@ -180,7 +189,9 @@ def same_gradient(
     """`of` is the tensor whose `.grad` this is, if it is."""
     if (actual is None) != (expected is None):
         wanted = "one is expected" if actual is None else "none is expected"
-        right = f"got.grad is {'not ' * (actual is None)}None"
+        right = "got.grad is None"
+        if actual is None:
+            right = "(got.is_leaf or got.retains_grad) and got.grad is not None"
         raise Deviation(f"graph: {name} on {target} is {actual}, but {wanted}", of, right=right)
     if expected is not None:
         check("graph", "gradient", target, actual, rounding.stored(rounding.operand(expected)))

@@ -116,7 +116,10 @@ class Untouched:
         for grad, numbers in zip(self.present, self.numbers, strict=True):
             grad.copy_(numbers)
         if not self.as_before():
-            deviates(component, "surroundings", target, "of a gradient in memory were written to")
+            what = "of a gradient in memory were written to"
+            both = tuple(map(memory, self.present)), tuple(self.memory)
+            same = "all(map(torch.equal, *got))"
+            deviates(component, "surroundings", target, what, both, same)
 
 
 def memory(tensor: torch.Tensor) -> torch.Tensor:

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.harness.border import to_numpy
 from tests.harness.targets import Targets
+from tests.harness.verdict import deviates
 from tests.layers.dropout_cases import LAYERS, begin, seeds
 
 # A statistic of masks drawn as they should be leaves its interval with a probability below this.
@@ -51,7 +51,7 @@ def test_masks_have_their_rate_and_are_independent(
             ones = torch.ones(48, 48, *positions, dtype=getattr(torch, dtype), device=target.device)
             begin(seed, ones)
             kept, again = (
-                to_numpy(LAYERS[name][0](ones, float(p))).reshape(48, 48) != 0 for _ in "12"
+                LAYERS[name][0](ones, float(p)).reshape(48, 48).ne(0) for _ in "12"
             )
             # Of two independent draws, each kept with q = 1 - p, are alike q^2 + p^2; and so are
             # disjoint pairs, which are independent of each other, as their number is counted.
@@ -63,9 +63,9 @@ def test_masks_have_their_rate_and_are_independent(
             expected = {"kept": (kept, 1 - p)}
             expected |= {what: (alike, p**2 + (1 - p) ** 2) for what, alike in pairs.items()}
             for what, (outcomes, probability) in expected.items():
-                least, most = interval(outcomes.size, probability)
-                count = int(outcomes.sum())
-                assert least <= count <= most, (
-                    f"{name}: {what} on {target}: {count} of {outcomes.size}, where a chance of"
-                    f" {float(probability)} gives {least} to {most}"
-                )
+                least, most = interval(outcomes.numel(), probability)
+                if not least <= (count := int(outcomes.sum())) <= most:
+                    chance = f"{count} of {outcomes.numel()}, where a chance of {float(probability)}"
+                    right = f"{least} <= got.sum() <= {most}"
+                    says = f"is {chance} gives {least} to {most}"
+                    deviates(name, what, target, says, outcomes, right)

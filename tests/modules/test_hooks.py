@@ -20,18 +20,6 @@ hooks = holds(
 )
 
 
-class Doubling(nn.Module):
-    """Says when it is called."""
-
-    def __init__(self, calls: list[str]) -> None:
-        super().__init__()
-        self.calls = calls
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.calls.append("forward")
-        return 2 * x
-
-
 @hooks
 @fewer
 @given(
@@ -45,7 +33,8 @@ def test_hooks_run_once_each_around_forward(
 ) -> None:
     """In the order of their registration. What they return takes the place of what they got."""
     calls: list[str] = []
-    module = Doubling(calls)
+    module = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(module.weight, 2)
 
     def before_hook(number: int) -> Any:
         def hook(module: nn.Module, args: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
@@ -62,10 +51,9 @@ def test_hooks_run_once_each_around_forward(
         return module.register_forward_hook(hook)
 
     handles = [before_hook(i) for i in range(before)] + [after_hook(i) for i in range(after)]
-    x = torch.tensor(float(value))
+    x = torch.tensor([float(value)])
     assert module(x).item() == 2 * (value + before) - after
-    around = [f"before {i}" for i in range(before)], [f"after {i}" for i in range(after)]
-    assert calls == [*around[0], "forward", *around[1]]
+    assert calls == [f"before {i}" for i in range(before)] + [f"after {i}" for i in range(after)]
     calls.clear()
     if removed:
         for handle in handles:
@@ -73,7 +61,7 @@ def test_hooks_run_once_each_around_forward(
         assert module(x).item() == 2 * value
     else:
         assert module.forward(x).item() == 2 * value
-    assert calls == ["forward"]
+    assert not calls
 
 
 Nest = list[Any]  # of such lists

@@ -35,11 +35,10 @@ def test_buffers_move_and_are_saved_but_not_trained(claim: Claim, node: Node, dt
     assert [as_leaf(p)["numbers"] for p in parameters] == [
         [x - 0.5 for x in leaf["numbers"]] for _, leaf in node.named("parameters")
     ]
-    saved = set(module.state_dict())
     for prefix, part in node.places():
         for name, leaf in part.buffers.items():
             kept = leaf is not None and name not in part.not_persistent
-            assert (joined(prefix, name) in saved) == kept
+            assert (joined(prefix, name) in module.state_dict()) == kept
     module.to(getattr(torch, dtype))
     moved = [(name, leaf | {"dtype": dtype}) for name, leaf in node.named("buffers")]
     assert [(name, as_leaf(x)) for name, x in module.named_buffers()] == moved

@@ -13,7 +13,7 @@ from tests.claims.claim import Claim, holds, holds_with_care
 from tests.claims.wide import fewer
 from tests.harness.verdict import Deviation
 from tests.modules.model import Node
-from tests.modules.trees import build, trees
+from tests.modules.trees import assert_same, build, trees
 
 small = st.lists(st.integers(-4, 4), min_size=3, max_size=3)
 
@@ -69,6 +69,7 @@ def test_apply_visits_all_and_zero_grad_clears_all(
     module = build(node)
     nodes = dict(zip(map(id, module.modules()), (n for _, n in node.named_modules()), strict=True))
     visited: list[Node] = []
+    assert_same(module, node)
     module.apply(lambda m: visited.append(nodes[id(m)]))
     assert visited == list(node.applied())
     assert set(visited) == {n for _, n in node.named_modules()}

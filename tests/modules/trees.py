@@ -176,6 +176,8 @@ IN_PYTHON = {
     "named_buffers": f"[(name, {LEAF}) for name, x in got.named_buffers()]",
     "named_children": "[(name, type(x).__name__) for name, x in got.named_children()]",
     "named_modules": "[(name, type(x).__name__) for name, x in got.named_modules()]",
+    "modules visited by apply": "[x for x in (lambda found: (got.apply(lambda module:"
+    " found.append(type(module).__name__)), found)[1])([])]",
     "training": "[x.training for x in got.modules()]",
     "state_dict": f"[(name, *{LEAF}) for name, x in got.state_dict().items()]",
 }

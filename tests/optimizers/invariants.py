@@ -43,8 +43,12 @@ def check_structure(life: Life, moment: Moment) -> None:
                 right = f"got.param_groups[{g}][{name!r}] == {value!r}"
                 what = f"is {group[name]}, expected {value}"
                 life.wrong(0, name, what, life.opt, right)
-    if not life.calls["pre"] == life.calls["post"] == life.calls["expected"]:
-        life.wrong(0, "hooks", f"were called {life.calls}")
+    called = life.called["pre"], life.called["post"]
+    if any(count.item() != life.expected_calls for count in called):
+        expected = life.expected_calls
+        what = f"were called {called[0]:.0f} and {called[1]:.0f} times, expected {expected}"
+        right = f"got[0].item() == got[1].item() == {expected}"
+        life.wrong(0, "hooks", what, called, right)
 
 
 def check_surroundings(life: Life) -> None:
@@ -58,8 +62,10 @@ def check_surroundings(life: Life) -> None:
             continue
         inside = torch.zeros(memory.numel(), dtype=torch.bool, device=param.device)
         inside.as_strided(param.shape, param.stride(), param.storage_offset()).fill_(True)
-        if not memory[~inside].isnan().all():
-            life.wrong(k, "surroundings", "of the parameter in memory were written to")
+        outside = memory[~inside]
+        if not outside.isnan().all():
+            what = "of the parameter in memory were written to"
+            life.wrong(k, "surroundings", what, outside, "got.isnan().all()")
     for left, before in life.kept:
         if not torch.equal(left.detach().nan_to_num(7), before.nan_to_num(7)):
             what = "was changed by steps of what replaced it"

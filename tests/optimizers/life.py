@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from tests.harness.targets import Target
-from tests.harness.verdict import deviates
+from tests.harness.verdict import IS_THERE, deviates
 from tests.optimizers.events import AddGroup, Change, Copy, Event, Hooks, Reload, Schedule, Step
 from tests.optimizers.gradients import accumulate, check_untouched
 from tests.optimizers.history import History, Options
@@ -43,7 +43,8 @@ class Life:
         ]
         self.addresses = [param.data_ptr() for param in self.params]
         self.kept: list[tuple[torch.Tensor, torch.Tensor]] = []  # what nothing may touch any more
-        self.calls = {"pre": 0, "post": 0, "expected": 0}
+        self.called = {"pre": torch.zeros(()), "post": torch.zeros(())}  # hooks
+        self.expected_calls = 0
         self.hooked = False
         joined = len(history.groups) - history.joins_late
         groups = [self.group(g, given) for g, (_, given) in enumerate(history.groups)]
@@ -96,7 +97,7 @@ class Life:
         self.hooked = False
 
     def count(self, call: str) -> None:
-        self.calls[call] += 1
+        self.called[call].add_(1)
 
     def reload(self, route: dict[str, Target]) -> None:
         """state_dict, a file, and a new optimizer, of parameters in other dtypes perhaps."""
@@ -130,12 +131,16 @@ class Life:
 
         loss = torch.tensor(0.25, device=self.device)
         if event.closure:
-            if self.opt.step(backward) is not loss:  # type: ignore[arg-type, comparison-overlap]
-                self.wrong(0, "loss", "is not what the closure returned")
+            got: Any = self.opt.step(backward)  # type: ignore[arg-type]
+            if got is None:
+                self.wrong(0, "loss", "of the closure is not returned", right=IS_THERE)
+            if got is not loss:
+                what = "is not what the closure returned"
+                self.wrong(0, "loss", what, (got, loss), "got[0] is got[1]")
         else:
             backward()
             self.opt.step()
-        self.calls["expected"] += self.hooked
+        self.expected_calls += self.hooked
         check_untouched(self, self.given, moment)
 
     def wrong(self, k: int, output: str, what: str, got: Any = None, right: str = "") -> None:

@@ -88,6 +88,9 @@ class Spelling(ast.NodeTransformer):
         if type(value) in (list, tuple):
             parts = [self.name(x) for x in value]
             return None if None in parts else f"[{', '.join(map(str, parts))}]"
+        if type(value) is dict:
+            pairs = [f"{key!r}: {self.name(x)}" for key, x in value.items()]
+            return None if any(pair.endswith("None") for pair in pairs) else f"{{{', '.join(pairs)}}}"
         return None
 
     def literal(self, node: ast.expr) -> str:

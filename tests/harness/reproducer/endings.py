@@ -46,8 +46,8 @@ def ending_of(  # noqa: PLR0911  (one for each ending)
     if not isinstance(error, Deviation):
         condition = condition_of(tape, error) if isinstance(error, AssertionError) else None
         return Asserting(condition) if condition else None
-    if right == IS_THERE and len(tape.missing) == 1:
-        return Judging(tape.missing[0], right)
+    if right == IS_THERE and error.actual is None and tape.last:
+        return Judging(tape.last.text, right)
     result = tape.expression_of(error.actual)
     if result is None:
         return None

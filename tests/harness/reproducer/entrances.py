@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from torch.autograd import forward_ad
+from torch.utils.hooks import RemovableHandle
 
 from tests.harness.reproducer.recorder import Call, Recorder
 from tests.harness.reproducer.tape import Statement, Tape, UnspeakableError, public_name
@@ -63,7 +64,7 @@ def is_heard(name: str) -> bool:
 
 def classes() -> list[type]:
     """Of modules, of optimizers, and what these are made of."""
-    found = [torch.Tensor, torch.amp.GradScaler]
+    found = [torch.Tensor, torch.amp.GradScaler, RemovableHandle]
     for namespace, base in ((torch.nn, torch.nn.Module), (torch.optim, torch.optim.Optimizer)):
         for cls in vars(namespace).values():
             if isinstance(cls, type) and issubclass(cls, base):
@@ -140,7 +141,7 @@ def count_levels(patch: pytest.MonkeyPatch, recorder: Recorder) -> None:
 def counted(function: Call, recorder: Recorder, by: int) -> Call:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        recorder.levels += by
+        recorder.levels += by * (recorder.mode is not None)  # else they are torch's own
         with recorder.listening(False):
             return function(*args, **kwargs)
 

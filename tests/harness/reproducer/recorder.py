@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode, resolve_name
+from torch.utils.hooks import RemovableHandle
 
 from tests.harness.reproducer.pause import PAUSE
 from tests.harness.reproducer.spelling import expression
@@ -32,6 +33,7 @@ from tests.harness.reproducer.tape import (
 )
 
 Call = Callable[..., Any]
+NAMED = (torch.Tensor, torch.nn.Module, torch.optim.Optimizer, RemovableHandle, torch.UntypedStorage)
 
 
 class Recorder:
@@ -96,6 +98,8 @@ class Recorder:
                 text = expression(tape, name, args, kwargs, parameter_names(name, function))
             except UnspeakableError as error:
                 tape.leaves_only(leaves)
+                for noted in functions:
+                    noted.in_a_call = False
                 if isinstance(error, ComputedError):
                     result = function(*args, **kwargs)
                     tape.kept.append(result)
@@ -133,10 +137,6 @@ class Recorder:
             and not (isinstance(result, torch.nn.Module) and args and result is args[0])
         )
         self.tape.last = statement
-        if not name.endswith("__get__"):
-            self.tape.missing.clear()
-        elif result is None:
-            self.tape.missing.append(statement.text)
         if result is None:
             return result
         if id(result) in self.tape.known:
@@ -172,12 +172,16 @@ class Recorder:
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            if noted.parameters or noted.body or kwargs:  # the first time tells
+            heard = noted.parameters or noted.body  # the first time tells
+            if heard or kwargs or not noted.in_a_call:
                 return function(*args, **kwargs)
+            outside, tape.body = tape.body, noted.body
+            known = dict(tape.known)
             for x in args:
                 noted.parameters.append(tape.fresh("x"))
                 tape.call(x, noted.parameters[-1])
-            outside, tape.body = tape.body, noted.body
+                for i, part in enumerate(x if isinstance(x, tuple) else ()):
+                    tape.call(part, f"{noted.parameters[-1]}[{i}]")
             try:
                 with self.listening():
                     result = function(*args)
@@ -185,6 +189,11 @@ class Recorder:
                     noted.result = tape.spell(result)
             finally:
                 tape.body = outside
+                for x in args:
+                    for part in (x, *(x if isinstance(x, tuple) else ())):
+                        tape.known.pop(id(part), None)
+                        if id(part) in known:
+                            tape.known[id(part)] = known[id(part)]
             return result
 
         tape.call(call, noted.name)
@@ -206,7 +215,7 @@ class Recorder:
             return result, True
         if isinstance(result, types.FunctionType | functools.partial):
             result = self.replacement(name, result)
-        elif not isinstance(result, torch.Tensor | torch.nn.Module | torch.optim.Optimizer):
+        elif not isinstance(result, NAMED):
             return result, False
         if id(result) not in tape.known:
             tape.call(result, name)
@@ -232,7 +241,7 @@ class Recorder:
             if torch.equal(torch.Generator().manual_seed(seed).get_state(), now):
                 self.tape.body.append(Statement(f"torch.manual_seed({seed})"))
             self.random = now
-        if args and isinstance(args[0], io.BytesIO) and args[0] in self.tape.kept:
+        if args and isinstance(args[0], io.BytesIO) and id(args[0]) in self.tape.known:
             self.tape.body.append(Statement(f"{self.tape.spell(args[0])}.seek({args[0].tell()})"))
         opt = args[0] if args else None
         inside = self.tape.body is not self.tape.statements  # where they may be torch's doing

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import torch
 
 from tests.harness.record import RECORD
 from tests.harness.reproducer.endings import Asserting, Comparing, Raising, Refusing, ending_of
@@ -19,16 +20,21 @@ from tests.harness.reproducer.slicing import needed
 from tests.harness.reproducer.tape import Statement, Tape, walk
 
 
+SEED = Statement("torch.manual_seed(0)")  # for numbers that nobody has seeded
+
+
 def script_of(test: Callable[[], Any]) -> Script | str:
     """The script of a test that fails; or why calls of torch alone do not tell it."""
-    recorder = Recorder()
-    with unrecorded_verdicts(), recording(recorder) as tape:
-        try:
-            test()
-        except (Exception, pytest.fail.Exception) as error:
-            failure = error
-        else:
-            return "run once more, the same case does not fail"
+    with unrecorded_verdicts(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        with recording(Recorder()) as tape:
+            tape.statements.append(SEED)
+            try:
+                test()
+            except (Exception, pytest.fail.Exception) as error:
+                failure = error
+            else:
+                return "run once more, the same case does not fail"
     return script_from(tape, failure)
 
 
@@ -36,6 +42,11 @@ def script_from(tape: Tape, failure: BaseException) -> Script | str:
     """The same of a test that was on a tape when it failed."""
     ending = ending_of(tape, failure)
     if ending is None:
+        import os
+        if os.environ.get("DBG"):
+            with open(os.environ["DBG"], "a") as f:
+                import traceback; traceback.print_exception(failure, file=f); print("DBG ENDING", repr(failure)[:300], getattr(failure,"actual",None), getattr(failure,"right",None), file=f)
+                print("\n".join(map(str,tape.statements[-40:])), file=f)
         return "what is wrong is not what one call of torch gave, but what the test made of it"
     last = None
     if isinstance(ending, Raising) and tape.raised:
@@ -50,10 +61,15 @@ def script_from(tape: Tape, failure: BaseException) -> Script | str:
     if not (last or calls or isinstance(ending, Asserting)):
         return "what is wrong had left torch before it was compared"
     every = {statement for statement in walk(tape.statements) if not statement.raised}
-    for kept in ({s for s in part if not spoils(s)}, part, every | ({last} if last else set())):
+    every |= {last} if last else set()
+    for kept in ({s for s in part if not spoils(s)} - {SEED}, part - {SEED}, every - {SEED}, every):
         script = Script(tape, ending, kept)
         if ending.same(script.run()):
             return script
+    import os
+    if os.environ.get("DBG"):
+        with open(os.environ["DBG"], "a") as f:
+            print("DBG", repr(failure)[:300], "ENDING", ending, file=f); print("\n".join(script.lines())[:5000], file=f); print("RUN", script.run(), file=f)
     return "the calls of torch alone, repeated, do not lead to it"
 
 

@@ -36,6 +36,7 @@ class Function:
     parameters: list[str] = field(default_factory=list)
     body: list[Statement] = field(default_factory=list)
     result: str = "None"
+    in_a_call: bool = True  # or in none that can be written down
 
     def lines(self, kept: Callable[[Statement], bool]) -> Iterator[str]:
         yield f"def {self.name}({', '.join([*self.parameters, '*_'])}):"
@@ -93,7 +94,6 @@ class Tape:
         self.taken = {"got", "expected", "torch", "F", "sys"}
         self.former: dict[int, str] = {}  # names
         self.held: dict[int, dict[Any, int]] = {}  # what is in the dictionaries that are known
-        self.missing: list[str] = []  # the attributes that were None, since the last call
         self.last: Statement | None = None
         self.raised: tuple[Statement, BaseException] | None = None  # the last
 
