@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.harness.formats import FORMATS
 from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays
-from tests.harness.strategies.layouts import LAYOUTS
+from tests.harness.strategies.layouts import LAYOUTS, everything
 from tests.harness.strategies.shapes import shapes
 from tests.harness.targets import Target
 from tests.harness.verdict import deviates
@@ -124,4 +124,4 @@ class Untouched:
 
 def memory(tensor: torch.Tensor) -> torch.Tensor:
     """All the bytes that a tensor is a view into."""
-    return torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(tensor.untyped_storage())
+    return everything(tensor).view(torch.uint8)

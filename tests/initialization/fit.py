@@ -65,7 +65,7 @@ def check_fit(
     least, most = expected.least, expected.most
     if not (least <= x[0] and x[-1] <= most):
         within = " and ".join(
-            f"(got {sign} {end!r}).all()"
+            f"(got.double() {sign} {end!r}).all()"
             for sign, end in ((">=", least), ("<=", most))
             if math.isfinite(end)
         )

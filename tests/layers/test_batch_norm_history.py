@@ -104,9 +104,8 @@ def live(history: BatchNormHistory, target: Target, params: str) -> None:
             assert untracked == (None, None, None)
             continue
         assert module.num_batches_tracked is not None
-        tracked = int(module.num_batches_tracked)
-        assert tracked == batches, (
-            f"{component} on {target}: {tracked} of {batches} batches tracked"
+        assert int(module.num_batches_tracked) == batches, (
+            f"{component} on {target}: not {batches} batches tracked"
         )
         for name, wanted in zip(("running_mean", "running_var"), running, strict=True):
             check(component, name, replace(target, dtype=params), getattr(module, name), wanted)

@@ -50,9 +50,7 @@ def test_masks_have_their_rate_and_are_independent(
         for target in paths:
             ones = torch.ones(48, 48, *positions, dtype=getattr(torch, dtype), device=target.device)
             begin(seed, ones)
-            kept, again = (
-                LAYERS[name][0](ones, float(p)).reshape(48, 48).ne(0) for _ in "12"
-            )
+            kept, again = (LAYERS[name][0](ones, float(p)).reshape(48, 48).ne(0) for _ in "12")
             # Of two independent draws, each kept with q = 1 - p, are alike q^2 + p^2; and so are
             # disjoint pairs, which are independent of each other, as their number is counted.
             pairs = {
@@ -65,7 +63,9 @@ def test_masks_have_their_rate_and_are_independent(
             for what, (outcomes, probability) in expected.items():
                 least, most = interval(outcomes.numel(), probability)
                 if not least <= (count := int(outcomes.sum())) <= most:
-                    chance = f"{count} of {outcomes.numel()}, where a chance of {float(probability)}"
+                    chance = (
+                        f"{count} of {outcomes.numel()}, where a chance of {float(probability)}"
+                    )
                     right = f"{least} <= got.sum() <= {most}"
                     says = f"is {chance} gives {least} to {most}"
                     deviates(name, what, target, says, outcomes, right)

@@ -27,7 +27,7 @@ from tests.meta.faults.table import Verdict
 from tests.meta.faults.witnesses import seen
 
 A_DAY, SHRUNK_A_DAY = 10, 3
-ALLOWED = {"torch", "base64", "copy", "io", "zlib"}  # for a script to import
+ALLOWED = {"torch", "base64", "contextlib", "copy", "io", "zlib"}  # for a script to import
 OF_MANY_TENSORS = {"uniform", "normal", "trunc_normal"}  # where those drawn are small: 64 of them
 DAY = os.environ.get("BACKPROOF_DAY", "")  # see conftest.py
 AGAIN = f"BACKPROOF_DAY={DAY} draws this fault again\n"

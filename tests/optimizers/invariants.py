@@ -2,6 +2,7 @@
 
 import torch
 
+from tests.harness.strategies.layouts import everything
 from tests.optimizers.life import Life
 from tests.optimizers.moments import Moment
 
@@ -56,8 +57,7 @@ def check_surroundings(life: Life) -> None:
     if life.device == "meta":  # which has no memory
         return
     for k, param in enumerate(life.params):
-        memory = torch.empty(0, dtype=param.dtype, device=param.device)
-        memory.set_(param.untyped_storage())
+        memory = everything(param.detach())
         if memory.numel() == param.numel():
             continue
         inside = torch.zeros(memory.numel(), dtype=torch.bool, device=param.device)

@@ -55,15 +55,16 @@ class Spelling(ast.NodeTransformer):
         self.inner: set[str] = set()  # names that the condition itself gives
 
     def visit(self, node: ast.AST) -> Any:
-        parts = [part for part in ast.walk(node) if isinstance(part, ast.Name | ast.arg)]
+        parts = list(ast.walk(node))
+        named = [part for part in parts if isinstance(part, ast.Name)]
+        names = {part.id for part in named}
+        self.inner |= {part.id for part in named if isinstance(part.ctx, ast.Store)}
         self.inner |= {part.arg for part in parts if isinstance(part, ast.arg)}
-        self.inner |= {part.id for part in parts if isinstance(getattr(part, "ctx", 0), ast.Store)}
-        names = {part.id for part in parts if isinstance(part, ast.Name)}
         if not isinstance(node, ast.expr) or names & self.inner:
             return self.generic_visit(node)
         if not any(is_of_torch(self.names.get(name)) for name in names):
             return ast.parse(self.literal(node), mode="eval").body
-        calls = any(isinstance(part, ast.Call) for part in ast.walk(node))
+        calls = any(isinstance(part, ast.Call) for part in parts)
         if name := None if calls else self.name(self.value(node)):
             return ast.parse(name, mode="eval").body
         if isinstance(node, ast.Name):
@@ -90,7 +91,9 @@ class Spelling(ast.NodeTransformer):
             return None if None in parts else f"[{', '.join(map(str, parts))}]"
         if type(value) is dict:
             pairs = [f"{key!r}: {self.name(x)}" for key, x in value.items()]
-            return None if any(pair.endswith("None") for pair in pairs) else f"{{{', '.join(pairs)}}}"
+            return (
+                None if any(pair.endswith("None") for pair in pairs) else f"{{{', '.join(pairs)}}}"
+            )
         return None
 
     def literal(self, node: ast.expr) -> str:

@@ -46,6 +46,8 @@ def recording(recorder: Recorder) -> Iterator[Tape]:
                 if isinstance(function, FunctionType) and is_heard(name):
                     replaced[function] = recorder.replacement(f"{prefix}.{name}", function)
                     patch.setattr(namespace, name, replaced[function])
+        replaced[torch.compile] = recorder.compiler(torch.compile)
+        patch.setattr(torch, "compile", replaced[torch.compile])
         replaced[copy.deepcopy] = recorder.replacement("copy.deepcopy", copy.deepcopy)
         patch.setattr(copy, "deepcopy", replaced[copy.deepcopy])
         for name, module in list(sys.modules.items()):

@@ -71,16 +71,16 @@ def replayed(test: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(test)
     def example(*args: Any, **kwargs: Any) -> Any:
-        final = current_build_context().is_final
         draws = any(isinstance(x, DataObject) for x in (*args, *kwargs.values()))
-        recorder = Recorder()
+        recorder = Recorder() if draws and current_build_context().is_final else None
         try:
-            with recording(recorder) if final and draws else nullcontext():
+            with recording(recorder) if recorder else nullcontext():
                 return test(*args, **kwargs)
         except (Exception, pytest.fail.Exception) as error:
-            if final:
+            if current_build_context().is_final:
                 again = functools.partial(test, *args, **kwargs)
-                SCRIPTS[error] = script_from(recorder.tape, error) if draws else script_of(again)
+                on_tape = recorder and script_from(recorder.tape, error)
+                SCRIPTS[error] = on_tape or script_of(again)
             raise
 
     return example

@@ -33,7 +33,7 @@ from tests.harness.reproducer.tape import (
 )
 
 Call = Callable[..., Any]
-NAMED = (torch.Tensor, torch.nn.Module, torch.optim.Optimizer, RemovableHandle, torch.UntypedStorage)
+NAMED = (torch.Tensor, torch.nn.Module, torch.optim.Optimizer, RemovableHandle)
 
 
 class Recorder:
@@ -81,11 +81,16 @@ class Recorder:
         return tuple(found)
 
     def record(
-        self, name: str, function: Call, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        name: str,
+        function: Call,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *functions_before: Function,
     ) -> Any:
         """Make a call and put it on the tape, unless it cannot be written down."""
         tape = self.tape
-        functions: list[Function] = []
+        functions = list(functions_before)
         with self.listening(False):
             if name[1:] in TRANSPARENT and tape.is_new(args[0]):
                 tape.forget(args[0])
@@ -172,9 +177,9 @@ class Recorder:
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            heard = noted.parameters or noted.body  # the first time tells
-            if heard or kwargs or not noted.in_a_call:
+            if noted.is_called or kwargs or not noted.in_a_call:  # the first time tells
                 return function(*args, **kwargs)
+            noted.is_called = True
             outside, tape.body = tape.body, noted.body
             known = dict(tape.known)
             for x in args:
@@ -197,6 +202,32 @@ class Recorder:
             return result
 
         tape.call(call, noted.name)
+        return call
+
+    def compiler(self, compile: Call) -> Call:
+        """torch.compile, of whose code nobody is to listen to what it does inside.
+
+        What the function does is heard where it is run as it is, on copies.
+        """
+
+        @functools.wraps(compile)
+        def call(function: Call, **options: Any) -> Call:
+            code = compile(function, **options)
+
+            @functools.wraps(code)
+            def run(*args: Any) -> Any:
+                if self.mode is None:
+                    return code(*args)
+                functions: list[Function] = []
+                with self.listening(False):
+                    if not (args and all(isinstance(x, torch.Tensor) for x in args)):
+                        return code(*args)
+                    self.traced(function, functions)(*(x.detach().clone() for x in args))
+                given = [functions[0].name, *(f"{k}={x!r}" for k, x in options.items())]
+                return self.record(f"torch.compile({', '.join(given)})", code, args, {}, *functions)
+
+            return run
+
         return call
 
     def explored(self, result: Any, name: str) -> tuple[Any, bool]:

@@ -12,13 +12,18 @@ import pytest
 import torch
 
 from tests.harness.record import RECORD
-from tests.harness.reproducer.endings import Asserting, Comparing, Raising, Refusing, ending_of
+from tests.harness.reproducer.endings import (
+    Asserting,
+    Comparing,
+    Raising,
+    Refusing,
+    ending_of,
+)
 from tests.harness.reproducer.entrances import recording
 from tests.harness.reproducer.recorder import Recorder
 from tests.harness.reproducer.script import Script
 from tests.harness.reproducer.slicing import needed
 from tests.harness.reproducer.tape import Statement, Tape, walk
-
 
 SEED = Statement("torch.manual_seed(0)")  # for numbers that nobody has seeded
 
@@ -42,34 +47,30 @@ def script_from(tape: Tape, failure: BaseException) -> Script | str:
     """The same of a test that was on a tape when it failed."""
     ending = ending_of(tape, failure)
     if ending is None:
-        import os
-        if os.environ.get("DBG"):
-            with open(os.environ["DBG"], "a") as f:
-                import traceback; traceback.print_exception(failure, file=f); print("DBG ENDING", repr(failure)[:300], getattr(failure,"actual",None), getattr(failure,"right",None), file=f)
-                print("\n".join(map(str,tape.statements[-40:])), file=f)
         return "what is wrong is not what one call of torch gave, but what the test made of it"
     last = None
     if isinstance(ending, Raising) and tape.raised:
         last = tape.raised[0]
+        last.raised = False  # it is to raise again
     elif isinstance(ending, Refusing) and tape.last:
         last = tape.last
         if last not in tape.statements:
             tape.statements.append(last)
             tape.leaves += tape.dropped
-    part = needed(tape, ending.result, last)
+    part = needed(tape, ending.result, last) - {SEED}
     calls = any(map(computes, part)) if isinstance(ending, Comparing) else part
     if not (last or calls or isinstance(ending, Asserting)):
         return "what is wrong had left torch before it was compared"
-    every = {statement for statement in walk(tape.statements) if not statement.raised}
-    every |= {last} if last else set()
-    for kept in ({s for s in part if not spoils(s)} - {SEED}, part - {SEED}, every - {SEED}, every):
+    for kept in (
+        {statement for statement in part if not spoils(statement)},
+        part,
+        part | {SEED},
+        needed(tape, ending.result, last, refused=True),
+        {statement for statement in walk(tape.statements) if not statement.raised},
+    ):
         script = Script(tape, ending, kept)
         if ending.same(script.run()):
             return script
-    import os
-    if os.environ.get("DBG"):
-        with open(os.environ["DBG"], "a") as f:
-            print("DBG", repr(failure)[:300], "ENDING", ending, file=f); print("\n".join(script.lines())[:5000], file=f); print("RUN", script.run(), file=f)
     return "the calls of torch alone, repeated, do not lead to it"
 
 

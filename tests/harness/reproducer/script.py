@@ -11,6 +11,7 @@ import torch
 
 from tests.harness.reproducer.endings import Ending, Refusing
 from tests.harness.reproducer.literals import PACKED
+from tests.harness.reproducer.slicing import words
 from tests.harness.reproducer.tape import Statement, Tape, source
 
 NOTHING = object()
@@ -45,7 +46,7 @@ class Script:
                 memories[leaf.memory] = f"memory{len(memories) + 1}"
                 lines.append(f"{memories[leaf.memory]} = {leaf.dense}")
             made = leaf.define(memories.get(leaf.memory))
-            if not assigned(leaf.name, made, calls):
+            if leaf.name in words(self.result) or not assigned(leaf.name, made, calls):
                 lines.append(made)
         lines += joined([*calls, *([f"got = {self.result}"] if self.result else [])])
         return refused(lines) if isinstance(self.ending, Refusing) else lines
@@ -103,7 +104,13 @@ def joined(lines: list[str]) -> list[str]:
 
 def preamble(lines: list[str]) -> list[str]:
     text = "\n".join(lines)
-    used = {"base64": "unpack(", "copy": "copy.deepcopy(", "io": "io.BytesIO(", "zlib": "unpack("}
+    used = {
+        "base64": "unpack(",
+        "contextlib": "contextlib.",
+        "copy": "copy.deepcopy(",
+        "io": "io.BytesIO(",
+        "zlib": "unpack(",
+    }
     standard = [f"import {name}" for name, use in used.items() if use in text]
     imports = [
         *([*standard, ""] if standard else []),

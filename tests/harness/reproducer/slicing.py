@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from tests.harness.reproducer.tape import Statement, Tape, walk
 
 
-def needed(tape: Tape, result: str, last: Statement | None = None) -> set[Statement]:
+def needed(
+    tape: Tape, result: str, last: Statement | None = None, refused: bool = False
+) -> set[Statement]:
     """The statements that may have had a hand in a result, or in the last of them.
 
     One that changes nothing is needed where its own result is. One that changes something may have
-    changed all that its arguments were made of; so it is needed where any of that is.
+    changed all that its arguments were made of; so it is needed where any of that is. One that was
+    refused should have changed nothing; `refused` does not believe that.
     """
-    every = [s for s in walk(tape.statements) if s is last or not s.raised]
+    every = [s for s in walk(tape.statements) if refused or not s.raised]
     names = {leaf.name for leaf in tape.leaves} | {s.target for s in every if s.target}
     mentioned = {s: set(mentions(s)) & names for s in every}
     made_of: dict[str, set[str]] = {s.target: mentioned[s] for s in every}

@@ -15,8 +15,10 @@ from typing import Any
 import torch
 
 from tests.harness.reproducer.literals import Leaf
+from tests.harness.reproducer.places import places
 
 PLAIN = (bool, int, str, torch.dtype, torch.layout, torch.memory_format, type(None), type(...))
+SUPPRESSED = ("contextlib.suppress(Exception)",)
 TRANSPARENT = ("detach", "requires_grad_")  # of a leaf they make a leaf
 
 
@@ -37,9 +39,12 @@ class Function:
     body: list[Statement] = field(default_factory=list)
     result: str = "None"
     in_a_call: bool = True  # or in none that can be written down
+    is_called: bool = False
 
     def lines(self, kept: Callable[[Statement], bool]) -> Iterator[str]:
         yield f"def {self.name}({', '.join([*self.parameters, '*_'])}):"
+        if not self.is_called:
+            yield "    raise SystemExit(0)  # where torch was wrong, it never called this"
         for line in (*source(self.body, kept), f"return {self.result}"):
             yield f"    {line}"
 
@@ -66,9 +71,10 @@ def source(statements: Iterable[Statement], kept: Callable[[Statement], bool]) -
         for function in statement.functions:
             open_contexts = ()
             yield from function.lines(kept)
-        if statement.contexts and statement.contexts != open_contexts:
-            yield f"with {', '.join(statement.contexts)}:"
-        open_contexts = statement.contexts
+        contexts = statement.contexts + (SUPPRESSED if statement.raised else ())
+        if contexts and contexts != open_contexts:
+            yield f"with {', '.join(contexts)}:"
+        open_contexts = contexts
         yield ("    " if open_contexts else "") + str(statement)
 
 
@@ -129,16 +135,18 @@ class Tape:
         now = {key: id(x) for key, x in value.items()}
         return self.held.get(id(value)) == now and all(map(self.is_held, value.values()))
 
-    def spell(self, value: Any, hint: str = "x") -> str:  # noqa: PLR0911  (one for each kind)
+    def spell(  # noqa: PLR0911, PLR0912  (one for each kind)
+        self, value: Any, hint: str = "x"
+    ) -> str:
         """Python source for an argument. What is not known yet becomes a leaf."""
         if isinstance(value, torch.Tensor) and self.stands_twice(value):
             raise ComputedError("a tensor in two places")
         if id(value) in self.known and (not isinstance(value, dict) or self.is_held(value)):
             return self.known[id(value)]
+        if isinstance(value, torch.Tensor | torch.nn.Module) and (place := self.located(value)):
+            return place
         if isinstance(value, torch.Tensor):
-            return self.located(value) or self.leaf(value, hint)
-        if isinstance(value, torch.nn.Module) and (found := self.located(value)):
-            return found
+            return self.leaf(value, hint)
         if isinstance(value, PLAIN):
             return repr(value) if value is not ... else "..."
         if isinstance(value, float | complex):
@@ -262,30 +270,12 @@ class Tape:
         return leaf.name
 
     def located(self, x: Any) -> str | None:
-        """Where a tensor or a module is found in a module or an optimizer that has a name."""
-        for value in self.kept:
-            name = self.known.get(id(value), "")
-            if not name:
-                continue
-            if isinstance(value, torch.nn.Module):
-                for path, found in value.named_modules():
+        """Where it is found in a module or an optimizer that has a name."""
+        for owner in self.kept:
+            if name := self.known.get(id(owner)):
+                for place, found in places(owner, name, self.known):
                     if found is x:
-                        return f"{name}.get_submodule({path!r})" if path else name
-                for path, found in (*value.named_parameters(), *value.named_buffers()):
-                    if found is x:
-                        inner, _, last = path.rpartition(".")
-                        return (
-                            f"{name}.get_submodule({inner!r}).{last}" if inner else f"{name}.{path}"
-                        )
-            elif isinstance(value, torch.optim.Optimizer):
-                for g, group in enumerate(value.param_groups):
-                    for i, p in enumerate(group["params"]):
-                        param = self.known.get(id(p), f"{name}.param_groups[{g}]['params'][{i}]")
-                        if p is x:
-                            return param
-                        for key, state in value.state.get(p, {}).items():
-                            if state is x:
-                                return f"{name}.state[{param}][{key!r}]"
+                        return place
         return None
 
     def generator(self, value: torch.Generator) -> str:
