@@ -36,7 +36,7 @@ def parameter(*numbers: float) -> torch.Tensor:
     return literal(lambda: torch.tensor(numbers, requires_grad=True))()
 
 
-def test_what_an_iterator_gives_is_written_as_a_list() -> None:
+def test_what_an_iterator_gives_is_written_down() -> None:
     def test() -> None:
         p = parameter(1.0)
         opt = torch.optim.SGD(iter([p]), lr=1.0)
@@ -44,7 +44,7 @@ def test_what_an_iterator_gives_is_written_as_a_list() -> None:
         opt.step()
         holds(p, [-1.0])
 
-    assert "opt = torch.optim.SGD([x], lr=1.0)" in lines(test)
+    assert "opt = torch.optim.SGD(iter([x]), lr=1.0)" in lines(test)
 
 
 def test_a_hook_that_runs_twice_is_written_once() -> None:

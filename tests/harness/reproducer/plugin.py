@@ -24,7 +24,7 @@ from tests.harness.verdict import Deviation
 
 SCRIPTS: dict[BaseException, Script | str] = {}
 """Of the failures of the test that is running, or why there are none."""
-NOT_RUN_AGAIN = "a history of rules is not run once more"
+NOT_RUN_AGAIN = "it was not run once more"
 
 
 def folder_of(config: pytest.Config) -> Path:

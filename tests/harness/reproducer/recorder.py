@@ -163,9 +163,15 @@ class Recorder:
         return found
 
     def prepared(self, x: Any, functions: list[Function]) -> Any:
-        """What spelling would use up, as a list; a function, as one that is recorded."""
-        if isinstance(x, Iterator | ValuesView) and not isinstance(x, io.BytesIO):
+        """What spelling would use up, again from its beginning; a function, as one on the tape."""
+        if isinstance(x, ValuesView):
             return list(x)
+        if isinstance(x, Iterator) and not isinstance(x, io.BytesIO):
+            items = list(x)
+            again = iter(items)
+            self.tape.iterated[id(again)] = items
+            self.tape.kept.append(again)
+            return again
         if isinstance(x, types.FunctionType | types.MethodType | functools.partial):
             return x if id(x) in self.tape.known else self.traced(x, functions)
         return x

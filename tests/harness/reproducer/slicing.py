@@ -31,12 +31,20 @@ def needed(
     while grown:
         grown = False
         for s in every:
-            changes = not s.pure and closure(mentioned[s], made_of) & relevant
+            changes = not s.pure and closure(touched(s) & names, made_of) & relevant
             if s not in kept and (s.target in relevant or changes):
                 kept.add(s)
                 relevant |= mentioned[s]
                 grown = True
     return kept | set(seeds(every, kept))
+
+
+def touched(statement: Statement) -> set[str]:
+    """What it may change. A hook that answers nothing changes what it does something with."""
+    hooks = [f for f in statement.functions if f.is_called and f.result == "None"]
+    if ".register_" in statement.text and hooks:
+        return {name for hook in hooks for inner in hook.body for name in mentions(inner)}
+    return set(mentions(statement))
 
 
 def mentions(statement: Statement) -> Iterator[str]:

@@ -96,6 +96,7 @@ class Tape:
         self.dropped: list[Leaf] = []  # of the last call, if all that it gave was a number
         self.known: dict[int, str] = {}
         self.kept: list[Any] = []  # so that no address is used twice
+        self.iterated: dict[int, list[Any]] = {}  # what an iterator gives
         self.computed: set[int] = set()  # what was made of results that are not on the tape
         self.taken = {"got", "expected", "torch", "F", "sys"}
         self.former: dict[int, str] = {}  # names
@@ -158,6 +159,8 @@ class Tape:
             return repr(str(value))
         if isinstance(value, tuple | list | set | frozenset):
             return self.collection(value, hint)
+        if id(value) in self.iterated:
+            return f"iter({self.spell(self.iterated[id(value)], hint)})"
         if isinstance(value, dict):
             pairs = (f"{self.spell(k)}: {self.spell(v, str(k))}" for k, v in value.items())
             return f"{{{', '.join(pairs)}}}"

@@ -140,7 +140,7 @@ def decay_in_float32(sound: Function) -> Function:
     @contextmanager
     def decayed(self: Any) -> Iterator[None]:
         for group, param, _ in stepping(self):
-            factor = torch.tensor(1 - group["lr"] * group["weight_decay"], dtype=torch.float32)
+            factor = torch.tensor(1 - float(group["lr"]) * group["weight_decay"])
             param.data.mul_(factor.item())
         with setting(self, weight_decay=lambda group: 0.0):
             yield
