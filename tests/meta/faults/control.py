@@ -24,7 +24,7 @@ def inject(patch: pytest.MonkeyPatch) -> None:
     places = {(owner, name): component for component, (owner, name, _) in PLACES.items()}
     for (owner, name), component in places.items():  # each once: two components may share one
         sound = getattr(owner, name)
-        if owner is F and component not in STATEFUL:
+        if owner is F and name not in STATEFUL:
             wrapped = altered(sound, lambda grads, grad_output, inputs: grads)
         elif name != "step" or component == "grad_scaler step":
             wrapped = unchanged(sound)
