@@ -1,9 +1,12 @@
 """The border between torch and NumPy: the one place where data leave a device."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
 
-def to_numpy(tensor: torch.Tensor) -> np.ndarray:
+def to_numpy(tensor: torch.Tensor, numbers: Any = np.float64) -> np.ndarray:
     """The numbers in float64, which holds them all; float64 of the CPU shares its memory."""
-    return tensor.detach().cpu().double().numpy()
+    on_cpu = tensor.detach().cpu()
+    return (on_cpu.float() if numbers == np.float32 else on_cpu.double()).numpy()

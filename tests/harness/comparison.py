@@ -11,7 +11,6 @@ from tests.harness.formats import Format
 from tests.harness.record import Tally
 from tests.harness.rounded import Rounded, all_true
 
-SMALLEST = np.finfo(np.float64).tiny  # in place of a zero bound
 WORST = 5  # elements are shown
 
 
@@ -54,7 +53,7 @@ class Comparison:
             return tally
         with np.errstate(all="ignore"):
             # No error is a share of 0, even of a zero bound.
-            shares = self.error / np.maximum(self.bound, SMALLEST)
+            shares = self.error / np.maximum(self.bound, np.finfo(self.bound.dtype).tiny)
             at = shares.argmax()
             if not math.isfinite(worst := shares.item(at)):  # to infinity there is no distance
                 measured = np.isfinite(self.error) & np.isfinite(self.bound)

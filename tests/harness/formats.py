@@ -2,11 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 NUMPY_ROUNDS = ("float32", "float16")
-EXPONENT_BITS = np.int64(0x7FF0_0000_0000_0000)  # of a float64
+EXPONENT_BITS: dict[Any, Any] = {
+    np.dtype(np.float64): np.int64(0x7FF0_0000_0000_0000),
+    np.dtype(np.float32): np.int32(0x7F80_0000),
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Format:
         """Half the smallest subnormal number: the most that rounding changes any subnormal."""
         if self.flushes:
             return 2.0**self.min_exponent
-        return 2.0 ** max(self.last_bit - 1, -1074)  # float64 cannot hold its own half
+        return max(math.ldexp(self.times, self.last_bit - 1), 2.0**-1074)
 
     @property
     def max(self) -> float:
@@ -52,7 +56,9 @@ class Format:
 
     def half_ulp(self, x: np.ndarray) -> np.ndarray:
         """The most that rounding to nearest changes a number of absolute value at most x >= 0."""
-        power_of_two = (np.asarray(x, np.float64).view(np.int64) & EXPONENT_BITS).view(np.float64)
+        x = np.asarray(x)
+        bits = EXPONENT_BITS[x.dtype]
+        power_of_two = (x.view(bits.dtype) & bits).view(x.dtype)
         half = np.asarray(power_of_two * self.unit)
         np.maximum(half, self.tiny, out=half)
         # The smallest numbers round to a multiple of 2 tiny: zero, for less than tiny.
@@ -107,9 +113,9 @@ def last_bit(x: np.ndarray) -> float:
     is recognised. Infinite when all elements are zero: zero is a multiple of anything. Large
     arrays are not searched: among many numbers of any variety, exactness does not survive.
     """
-    x = np.asarray(x, np.float64)
     if x.size > 10_000:
         return -np.inf
+    x = np.asarray(x, np.float64)
     x = x[np.isfinite(x) & (x != 0)]
     if x.size == 0:
         return np.inf

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from tests.harness.rounding import Rounding
 
 Array = np.ndarray
-HUGE = 2.0**170  # times the smallest product of two numbers exceeds any count of `tiny`
+# Times the smallest positive number that the arithmetic meets, it exceeds any count of `tiny`.
+HUGE = {np.dtype(np.float64): 2.0**170, np.dtype(np.float32): 2.0**100}
 RULES: dict[Any, Callable[..., Any]] = {}  # NumPy function -> rule, filled by `propagation`
 
 
@@ -107,7 +108,7 @@ class Rounded(NDArrayOperatorsMixin):
     @np.errstate(all="ignore")
     def _bounds(self) -> tuple[Array, Array]:
         if self.roundings == 0:
-            bound = np.zeros(self.shape) if self.is_exact else np.asarray(self.error)
+            bound = np.zeros_like(self.value) if self.is_exact else np.asarray(self.error)
             return bound, bound
         compute, k = self.rounding.compute, self.roundings
         gamma = k * compute.unit / (1 - k * compute.unit) if k * compute.unit < 1 else math.inf
@@ -118,8 +119,9 @@ class Rounded(NDArrayOperatorsMixin):
         else:
             bound = gamma * reach
             bound += self.underflows * compute.tiny
-            if not (gamma < 1 and reach.min(initial=1.0) >= 1 / HUGE):
-                bound = np.minimum(bound, HUGE * reach)  # of nothing but zeros, the sum is zero
+            huge = HUGE[bound.dtype]
+            if not (gamma < 1 and reach.min(initial=1.0) >= 1 / huge):
+                bound = np.minimum(bound, huge * reach)  # of nothing but zeros, the sum is zero
         bound = plus(bound, self.error)
         if not self.all_finite:  # either settled or anything at all
             bound = np.where(np.isfinite(self.value), bound, self.error)

@@ -65,7 +65,7 @@ def check(
         return
     if target.device == "cpu":
         LAYOUTS.keep(key, actual)
-    got = to_numpy(actual)
+    got = to_numpy(actual, expected.value.dtype)
     fmt = FORMATS[target.dtype]
     comparison = Comparison.of(got, expected, fmt)
     tally = RECORD.tally((target.device, component, target.path, output), target.dtype)

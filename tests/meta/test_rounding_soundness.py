@@ -180,6 +180,13 @@ def test_no_faithful_result_is_further_from_the_exact_one_than_its_bound(
             assert mpmath.isnan(b) or abs(Fraction(a) - b) <= Fraction(limit), (step, a, b, limit)
 
 
+@given(st.tuples(inputs, inputs), programs, seeds, st.booleans())
+def test_a_reference_in_float32_is_within_its_bound_of_all_that_are_faithful(
+    arrays: tuple[Values, ...], program: Program, seed: int, fused: bool
+) -> None:
+    compute(Rounding.alike(), list(arrays), program, seed, fused)
+
+
 @roundings
 @given(st.tuples(many_specials, inputs | many_specials), programs, seeds, st.booleans())
 def test_special_values_become_the_kinds_that_are_expected(

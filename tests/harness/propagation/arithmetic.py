@@ -45,7 +45,7 @@ def multiply(a: Rounded, b: Rounded) -> Rounded:
     if not b.is_exact:
         error = plus(a.absolute * b.bound, error)
     value = a.value * b.value
-    error = plus(underflow(a, b, value), error)
+    error = plus(underflow(value, a, b), error)
 
     def prescribed() -> Array:
         # What is surely not 0, times a sure infinity.
@@ -57,12 +57,14 @@ def multiply(a: Rounded, b: Rounded) -> Rounded:
     return result((a, b), value, error, last_bit=a.last_bit + b.last_bit, prescribed=prescribed)
 
 
-def underflow(a: Rounded, b: Rounded, value: Array) -> Array | float:
-    """What float64, as the reference's own format, loses of a product of tiny numbers."""
+def underflow(value: Array, *operands: Rounded) -> Array | float:
+    """What the format of the reference itself loses of a product or quotient that is too small."""
     if all_true(value):
         return 0.0
-    lost = (value == 0) & (a.value != 0) & (b.value != 0)
-    return np.where(lost, np.nextafter(0.0, 1.0), 0.0) if lost.any() else 0.0
+    lost = value == 0
+    for x in operands:
+        lost = lost & (x.value != 0) & np.isfinite(x.value)
+    return np.where(lost, np.nextafter(value.dtype.type(0), 1), 0) if lost.any() else 0.0
 
 
 @rule(np.true_divide)
@@ -79,6 +81,7 @@ def divide(a: Rounded, b: Rounded) -> Rounded:
         error = np.where(nearest > 0, error, np.inf)
     power_of_two = b.is_exact and b.ndim == 0 and np.frexp(b.value)[0] == 0.5
     bit = a.last_bit - math.log2(b.value) if power_of_two else -math.inf
+    error = plus(underflow(value, a, b), error)
 
     def prescribed() -> Array:
         # The sign of a zero is sure where it was copied; 0 / 0 is NaN whatever the sign.
@@ -122,7 +125,8 @@ def power(a: Rounded, exponent: Rounded) -> Rounded:
     if n == 1:
         return a
     value = a.value**n
-    return result((a,), value, (np.abs(a.value) + error) ** n - np.abs(value), roundings=n)
+    error = (np.abs(a.value) + error) ** n - np.abs(value)
+    return result((a,), value, plus(underflow(value, a), error), roundings=n)
 
 
 def real_power(a: Rounded, exponent: Rounded) -> Rounded:
