@@ -105,11 +105,14 @@ class Rounded(NDArrayOperatorsMixin):
         return self._bounds[1]
 
     @cached_property
-    @np.errstate(all="ignore")
     def _bounds(self) -> tuple[Array, Array]:
         if self.roundings == 0:
             bound = np.zeros_like(self.value) if self.is_exact else np.asarray(self.error)
             return bound, bound
+        with np.errstate(all="ignore"):
+            return self._bounds_of_sum()
+
+    def _bounds_of_sum(self) -> tuple[Array, Array]:
         compute, k = self.rounding.compute, self.roundings
         gamma = k * compute.unit / (1 - k * compute.unit) if k * compute.unit < 1 else math.inf
         partial_sums = self.absolute if k == 1 else self.magnitude

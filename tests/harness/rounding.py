@@ -107,9 +107,9 @@ class Rounding:
         """The result of a NumPy function within the formula."""
         if function not in self.stores or not isinstance(x, Rounded):
             return x
-        return self.stored(x, certain_overflow=False)
+        return self._stored(x, certain_overflow=False)
 
-    def stored(self, x: Any, certain_overflow: bool = True) -> Rounded:
+    def stored(self, x: Any) -> Rounded:
         """What lies in memory: the sum closed and rounded to the storage format.
 
         In the middle of a formula an overflow admits anything, since an implementation may scale
@@ -117,17 +117,23 @@ class Rounding:
         is no choice: the result is infinite.
         """
         with np.errstate(all="ignore"):
-            value, bound = overflowed(x) if certain_overflow else (x.value, x.bound)
-            if self.storage != self.compute:
-                value, bound = self.narrowed(value, bound, certain_overflow)
-        stored = Rounded(self, value, bound, None, 0, x.last_bit, x.selected, before=x)
+            return self._stored(x, certain_overflow=True)
+
+    def _stored(self, x: Any, certain_overflow: bool) -> Rounded:
+        value, bound = overflowed(x) if certain_overflow else (x.value, x.bound)
+        if self.storage != self.compute:
+            value, bound = self.narrowed(x, value, bound, certain_overflow)
+        error = bound if np.count_nonzero(bound) else 0.0
+        stored = Rounded(self, value, error, None, 0, x.last_bit, x.selected, before=x)
         if value is x.value:
             stored.absolute, stored.all_finite = x.absolute, x.all_finite
         return stored
 
-    def narrowed(self, value: Array, bound: Array, certain_overflow: bool) -> tuple[Array, Array]:
+    def narrowed(
+        self, x: Rounded, value: Array, bound: Array, certain_overflow: bool
+    ) -> tuple[Array, Array]:
         """Value and bound of what is rounded to a narrower format."""
-        size = np.abs(value)
+        size = x.absolute if value is x.value and x.all_finite else np.abs(value)
         reach = size + bound
         rounded = bound + self.storage.half_ulp(reach)
         zero = bound == 0
