@@ -45,16 +45,17 @@ def check(
     A value within the bound of the expected one passes. Infinities and NaN must be those expected.
     A zero that was only copied must have its sign.
     """
-    where = f"{component}: {output} on {target}"
     if actual is None:
-        raise Deviation(f"{where} is missing: torch returned None", right=IS_THERE)
+        text = f"{component}: {output} on {target} is missing: torch returned None"
+        raise Deviation(text, right=IS_THERE)
     described = (actual.dtype, actual.shape, actual.device.type)
     wanted = (target.torch_dtype, expected.shape, target.device_type)
     if described != wanted:
         is_, must = (
             (str(dtype), tuple(shape), device) for dtype, shape, device in (described, wanted)
         )
-        raise Deviation(f"{where} is {is_}, expected {must}", actual, wanted=must)
+        text = f"{component}: {output} on {target} is {is_}, expected {must}"
+        raise Deviation(text, actual, wanted=must)
 
     key = (component, output, target.dtype, target.path)
     if target.device == "meta":
@@ -78,6 +79,7 @@ def check(
                 return
     tally.add(comparison.tally())
     if wrong:
+        where = f"{component}: {output} on {target}"
         text = f"{where} deviates from the reference\n{comparison.explain()}"
         raise Deviation(text, actual, comparison)
 

@@ -1,6 +1,7 @@
 """torch and the reference live through the same history, and must agree after every step."""
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,11 +96,12 @@ def compare_one(life: Life, name: str, members: list[int], state: State) -> None
             right = f"got[0].state[got[1]].get({name!r}) is not None"
             life.wrong(k, name, "is missing", (life.opt, param), right)
         tensors.append(reals(tensor))
-    where = [range(state[name].value.size)[life.members[k].where] for k in members]
-    elements = np.concatenate(where).astype(int)
-    first = life.members[members[0]]
-    everything = elements.size == state[name].value.size and not first.is_complex
-    wanted = state[name] if everything else state[name][elements]
+    where = [life.members[k].where for k in members]
+    first, wanted = life.members[members[0]], state[name]
+    elements: Any = slice(None)
+    if first.is_complex or sum(w.stop - w.start for w in where) < wanted.value.size:
+        elements = np.concatenate([np.arange(w.start, w.stop) for w in where])
+        wanted = wanted[elements]
     got = torch.cat(tensors)
     output = name
     if first.is_complex:
