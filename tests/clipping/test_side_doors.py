@@ -10,7 +10,7 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
 
 from reference.clipping import clip_grad_norm, clip_grad_value
 from reference.clipping import get_total_norm as total_norm_of
-from tests.harness.doors import compiled
+from tests.harness.doors import compiled, compiles
 from tests.harness.formats import FLOAT32
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target, Targets
@@ -43,6 +43,7 @@ def with_gradients(target: Target) -> list[torch.Tensor]:
     return params
 
 
+@compiles
 @pytest.mark.parametrize("norm_type", [2.0, 1.0, np.inf])
 def test_compiled_clipping_by_norm_equals_the_reference(targets: Targets, norm_type: float) -> None:
     arrays: Any = list(map(ROUNDING.array, drawn()))
@@ -55,6 +56,7 @@ def test_compiled_clipping_by_norm_equals_the_reference(targets: Targets, norm_t
             check("clip_grad_norm", "grad", target, param.grad, ROUNDING.stored(want))
 
 
+@compiles
 def test_compiled_clipping_by_value_equals_the_reference(targets: Targets) -> None:
     arrays: Any = list(map(ROUNDING.array, drawn()))
     for target in in_float32(targets, "compiled"):

@@ -9,8 +9,9 @@ import io
 import shutil
 import warnings
 from collections.abc import Callable, Collection, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+import pytest
 import torch
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ Tensors = dict[str, torch.Tensor]
 Gradients = dict[str, torch.Tensor | None]
 Function = Callable[..., torch.Tensor]
 MakeModule = Callable[[], torch.nn.Module]
+Test = TypeVar("Test", bound=Callable[..., None])
 
 DOORS = ("functional", "module", "vjp")
 SECOND_DOORS = ("jvp", "forward_ad", "double backward")
@@ -41,9 +43,23 @@ class SideDoor(NamedTuple):
     turn: int  # which dtype
 
 
-side_doors = st.builds(
-    SideDoor, st.sampled_from((*SIDE_DOORS[:3] * 5, "compiled", "exported")), st.integers(0, 3)
-)
+def is_quick() -> bool:
+    return settings().max_examples <= EXAMPLES["quick"]
+
+
+def compiles(test: Test) -> Test:
+    """Decorate a test of what is compiled, which takes too long for the profile `quick`."""
+    return pytest.mark.skipif(is_quick(), reason="the profile quick compiles nothing")(test)
+
+
+def open_side_doors() -> st.SearchStrategy[SideDoor]:
+    if is_quick():
+        note("torch.compile and torch.export: not in the profile quick")
+    paths = SIDE_DOORS[:3] * 5 + (() if is_quick() else SIDE_DOORS[3:])
+    return st.builds(SideDoor, st.sampled_from(paths), st.integers(0, 3))
+
+
+side_doors = st.deferred(open_side_doors)
 """Compiling takes as long as a hundred examples, so one in 17 is compiled, and one exported."""
 
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 
+from tests.harness.doors import compiles
 from tests.harness.formats import FORMATS
 from tests.harness.strategies.layouts import channels_last, contiguous, strided, transposed
 from tests.harness.targets import Target, Targets
@@ -105,6 +106,7 @@ def test_half_type_batch_norm_on_the_cpu_subtracts_a_rounded_mean(
                 check("batch_norm rounded mean", "output", target, y, expected)
 
 
+@compiles
 def test_compiled_batch_norm_goes_back_with_the_statistics_it_came_with(targets: Targets) -> None:
     """`compiled-batch-norm-saves-half-statistics`: bfloat16 does not hold the mean of the three.
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.harness.doors import gradients
+from tests.harness.doors import compiles, gradients
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import exactly
 
@@ -61,6 +61,7 @@ def test_a_batch_of_cases_leaves_zeros_beside_the_label(targets: Targets) -> Non
             exactly("nll_loss batched", "grad_input", target, grads["input"][:, 1], [0.0])
 
 
+@compiles
 def test_a_compiled_loss_keeps_its_weights(targets: Targets) -> None:
     """`compiled-l1-loss-ignores-weights`: errors of 2 and 3, with weights of 1/2 and 4."""
 

@@ -13,7 +13,7 @@ import torch
 
 from reference.adam import adam_step
 from reference.adamw import adamw_step
-from tests.harness.doors import backend
+from tests.harness.doors import backend, compiles
 from tests.harness.formats import FLOAT32
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check
@@ -41,6 +41,7 @@ REFERENCES: dict[str, ReferenceStep] = {
 }
 
 
+@compiles
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_compiled_step_equals_the_reference(targets: Targets, name: str) -> None:
     if "float32" not in targets.dtypes:
