@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from operator import attrgetter
+from typing import Any
 
 import torch
 
@@ -21,15 +23,22 @@ def read_only(setting: Any) -> None:
 
 @dataclass(frozen=True)
 class Switch:
-    """One switch: how it is read, set, and what it can be set to (nothing, for a mode)."""
+    """One switch: how it is read and set, and what it can be set to (nothing, for a mode)."""
 
     read: Callable[[], Any]
     write: Callable[[Any], object] = read_only
     settings: tuple[Any, ...] = ()
+    source: str = ""  # that sets it
 
 
-def attribute(owner: Any, name: str, *settings: Any) -> Switch:
-    return Switch(lambda: getattr(owner, name), lambda value: setattr(owner, name, value), settings)
+def attribute(path: str, *settings: Any) -> Switch:
+    holder, _, name = path.removeprefix("torch.").rpartition(".")
+    owner = attrgetter(holder)(torch)
+
+    def write(value: Any) -> None:
+        setattr(owner, name, value)
+
+    return Switch(lambda: getattr(owner, name), write, settings, f"{path} = {{!r}}")
 
 
 def matmul_precision() -> str:
@@ -40,32 +49,46 @@ def matmul_precision() -> str:
         return "see fp32_precision"
 
 
-CUBLAS, ONEDNN = torch.backends.cuda.matmul, cast(Any, torch.backends.mkldnn)
 PRECISIONS = ("none", "ieee", "tf32")
 SWITCHES: dict[str, Switch] = {
     "float32_matmul_precision": Switch(
-        matmul_precision, torch.set_float32_matmul_precision, ("highest", "high", "medium")
+        matmul_precision,
+        torch.set_float32_matmul_precision,
+        ("highest", "high", "medium"),
+        "torch.set_float32_matmul_precision({!r})",
     ),
-    "fp32_precision": attribute(torch.backends, "fp32_precision", *PRECISIONS),  # of both below
-    "cuda.matmul.fp32_precision": attribute(CUBLAS, "fp32_precision", *PRECISIONS),
-    "mkldnn.matmul.fp32_precision": attribute(ONEDNN.matmul, "fp32_precision", *PRECISIONS, "bf16"),
+    "fp32_precision": attribute("torch.backends.fp32_precision", *PRECISIONS),  # of both below
     **{
-        f"cuda.matmul.{name}": attribute(CUBLAS, name, True, False)
+        f"{library}.matmul.fp32_precision": attribute(
+            f"torch.backends.{library}.matmul.fp32_precision", *PRECISIONS, *more
+        )
+        for library, more in (("cuda", ()), ("mkldnn", ("bf16",)))
+    },
+    **{
+        f"cuda.matmul.{name}": attribute(f"torch.backends.cuda.matmul.{name}", True, False)
         for name in (
             "allow_fp16_reduced_precision_reduction",
             "allow_bf16_reduced_precision_reduction",
             "allow_fp16_accumulation",
         )
     },
-    "mkldnn": attribute(ONEDNN, "enabled", True, False),
-    "threads": Switch(torch.get_num_threads, torch.set_num_threads, tuple(range(1, 257))),
+    "mkldnn": attribute("torch.backends.mkldnn.enabled", True, False),
+    "threads": Switch(
+        torch.get_num_threads,
+        torch.set_num_threads,
+        tuple(range(1, 257)),
+        "torch.set_num_threads({})",
+    ),
     "deterministic_algorithms": Switch(
         torch.are_deterministic_algorithms_enabled,
         # Where use_deterministic_algorithms would first import the whole of torch.compile.
         lambda on: torch.set_deterministic_debug_mode("error" if on else "default"),
         (True, False),
+        "torch.use_deterministic_algorithms({})",
     ),
-    "flush_denormal": Switch(flushes_here, torch.set_flush_denormal, (True, False)),
+    "flush_denormal": Switch(
+        flushes_here, torch.set_flush_denormal, (True, False), "torch.set_flush_denormal({})"
+    ),
     "grad_enabled": Switch(torch.is_grad_enabled),
     "inference_mode": Switch(torch.is_inference_mode_enabled),
     "anomaly_detection": Switch(torch.is_anomaly_enabled),
@@ -87,11 +110,22 @@ def state() -> dict[str, Any]:
 
 
 UNTOUCHED = state()
+if "OMP_NUM_THREADS" in os.environ:  # else torch takes a thread for each processor
+    UNTOUCHED["threads"] = None
 
 
 def changed() -> dict[str, Any]:
-    """The switches that are not as they were at the start, and how they are."""
+    """The switches that are not as torch has them by itself, and how they are."""
     return {name: now for name, now in state().items() if now != UNTOUCHED[name]}
+
+
+def source(settings: dict[str, Any]) -> list[str]:
+    """Lines of Python that set them, but for modes."""
+    return [
+        SWITCHES[name].source.format(setting)
+        for name, setting in settings.items()
+        if setting in SWITCHES[name].settings
+    ]
 
 
 def restore(before: dict[str, Any]) -> list[str]:

@@ -30,6 +30,16 @@ def test_a_switch_is_set_as_asked_and_set_back(name: str, setting: object) -> No
     assert switches.state() == before
 
 
+@pytest.mark.parametrize(("name", "setting"), SETTABLE, ids=str)
+def test_a_script_sets_a_switch_as_it_was(name: str, setting: object) -> None:
+    with switched({name: setting}):
+        wanted = switches.state()
+        lines = switches.source(switches.changed())
+    with switched({}):
+        exec("\n".join(["import torch", *lines]))
+        assert switches.state() == wanted
+
+
 def test_what_was_changed_is_told_once() -> None:
     before = switches.state()
     torch.set_num_threads(before["threads"] + 1)

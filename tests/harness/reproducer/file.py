@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from tests.harness.reproducer.script import Script, preamble
+from tests.harness import switches
+from tests.harness.reproducer.script import Script
 from tests.harness.reproducer.slicing import needed
 from tests.harness.reproducer.tape import Tape
 
@@ -25,14 +26,14 @@ def write(folder: Path, title: str, script: Script) -> Path:
 def write_ahead(path: Path, test: str, tape: Tape) -> None:
     """Write what the last call of a tape needs, and the call: it may be the last of all."""
     last = tape.statements[-1]
-    script = Script(tape, None, needed(tape, "", last))
+    script = Script(tape, None, needed(tape, "", last), switches.changed())
     title = f"{test}: the last of these calls kills the process (torch {torch.__version__})."
-    lines = script.lines()
-    path.write_text("\n".join([f'"""{title}"""', "", *preamble(lines), *lines, ""]), "utf-8")
+    lines = [*script.preamble(), *script.lines()]
+    path.write_text("\n".join([f'"""{title}"""', "", *lines, ""]), "utf-8")
 
 
 def text(title: str, script: Script) -> str:
-    lines, end = script.lines(), script.ending.lines() if script.ending else ()
+    end = script.ending.lines() if script.ending else ()
     about = f'"""{title} (torch {torch.__version__}).'
     exits = ["", "Exit status 1 where torch is wrong, 0 where it is right.", '"""', ""]
-    return "\n".join([about, *exits, *preamble(lines), *lines, "", *end, ""])
+    return "\n".join([about, *exits, *script.preamble(), *script.lines(), "", *end, ""])

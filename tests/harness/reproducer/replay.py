@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.harness import switches
 from tests.harness.record import RECORD
 from tests.harness.reproducer.endings import (
     Asserting,
@@ -24,6 +25,7 @@ from tests.harness.reproducer.recorder import Recorder
 from tests.harness.reproducer.script import Script
 from tests.harness.reproducer.slicing import needed
 from tests.harness.reproducer.tape import Statement, Tape, walk
+from tests.harness.verdict import Deviation
 
 SEED = Statement("torch.manual_seed(0)")  # for numbers that nobody has seeded
 
@@ -57,6 +59,7 @@ def script_from(tape: Tape, failure: BaseException) -> Script | str:
         if last not in tape.statements:
             tape.statements.append(last)
             tape.leaves += tape.dropped
+    set_ = failure.switches if isinstance(failure, Deviation) else switches.changed()
     part = needed(tape, ending.result, last) - {SEED}
     calls = any(map(computes, part)) if isinstance(ending, Comparing) else part
     if not (last or calls or isinstance(ending, Asserting)):
@@ -68,7 +71,7 @@ def script_from(tape: Tape, failure: BaseException) -> Script | str:
         needed(tape, ending.result, last, refused=True),
         {statement for statement in walk(tape.statements) if not statement.raised},
     ):
-        script = Script(tape, ending, kept)
+        script = Script(tape, ending, kept, set_)
         if ending.same(script.run()):
             return script
     return "the calls of torch alone, repeated, do not lead to it"

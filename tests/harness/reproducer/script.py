@@ -13,6 +13,8 @@ from tests.harness.reproducer.endings import Ending, Refusing
 from tests.harness.reproducer.literals import PACKED
 from tests.harness.reproducer.slicing import words
 from tests.harness.reproducer.tape import Statement, Tape, source
+from tests.harness.switches import source as source_of
+from tests.harness.switches import switched
 
 NOTHING = object()
 SHORT = 80  # characters
@@ -25,6 +27,7 @@ class Script:
     tape: Tape
     ending: Ending | None  # without one, the last call is all
     kept: set[Statement]
+    switches: dict[str, Any]  # of torch, that are not as it has them by itself
 
     @property
     def result(self) -> str:
@@ -51,13 +54,17 @@ class Script:
         lines += joined([*calls, *([f"got = {self.result}"] if self.result else [])])
         return refused(lines) if isinstance(self.ending, Refusing) else lines
 
+    def preamble(self) -> list[str]:
+        set_ = source_of(self.switches)
+        return preamble(self.lines()) + ([*set_, ""] if set_ else [])
+
     def run(self) -> Any:
         """What comes out of it: `got`, or the exception."""
         names: dict[str, Any] = {}
-        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), switched({}):
             warnings.simplefilter("ignore")
             try:
-                exec("\n".join([*preamble(self.lines()), *self.lines()]), names)
+                exec("\n".join([*self.preamble(), *self.lines()]), names)
             except (Exception, SystemExit) as error:
                 return error
         return names.get("got", NOTHING)
