@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from tests.harness.doors import backend
 from tests.harness.targets import Target
 from tests.harness.verdict import IS_THERE, deviates
 from tests.optimizers.events import AddGroup, Change, Copy, Event, Hooks, Reload, Schedule, Step
@@ -49,6 +50,8 @@ class Life:
         joined = len(history.groups) - history.joins_late
         groups = [self.group(g, given) for g, (_, given) in enumerate(history.groups)]
         self.opt = optimizer(groups[:joined], **self.flags)
+        if PATHS[path].compiled:  # afresh: after eight variants of a step torch compiles no more
+            torch.compiler.reset()
 
     def group(self, g: int, options: Options) -> dict[str, Any]:
         of = self.history.group_of
@@ -57,7 +60,8 @@ class Life:
 
     def rate(self, lr: float) -> Any:
         """As a tensor where the history asks for it, which Adam's for-loop and foreach refuse."""
-        refused = self.component != "sgd" and self.path in {"for-loop", "foreach"}
+        eager = self.path in {"fused", "differentiable", "capturable"}
+        refused = self.component != "sgd" and not eager
         as_tensor = self.history.lr_as_tensor and not refused
         return torch.tensor(lr, dtype=torch.float64) if as_tensor else lr
 
@@ -130,8 +134,11 @@ class Life:
             return loss
 
         loss = torch.tensor(0.25, device=self.device)
-        if event.closure:
-            got: Any = self.opt.step(backward)  # type: ignore[arg-type]
+        compiled = PATHS[self.path].compiled
+        step = torch.compile(self.opt.step, backend=backend()) if compiled else self.opt.step
+        # With a closure nothing is compiled: github.com/pytorch/pytorch/issues/123479
+        if event.closure and not compiled:
+            got: Any = step(backward)  # type: ignore[arg-type]
             if got is None:
                 self.wrong(0, "loss", "of the closure is not returned", right=IS_THERE)
             if got is not loss:
@@ -139,7 +146,7 @@ class Life:
                 self.wrong(0, "loss", what, (got, loss), "got[0] is got[1]")
         else:
             backward()
-            self.opt.step()
+            step()
         self.expected_calls += self.hooked
         check_untouched(self, self.given, moment)
 

@@ -9,10 +9,11 @@
     fused, others   the whole step  float32, and beta first  number          p - lr lambda p
     differentiable  each operation  as in for-loop           float32 tensor  p * (1 - lr lambda)
     capturable      each operation  as in for-loop           float32 tensor  p * (1 - lr lambda)
+    compiled        each operation  as in for-loop           float32 tensor  p * (1 - lr lambda)
 
 In float32 and float64 every path computes and stores in that format, so that the paths differ in
-the order of their operations alone. Only the last two paths lose digits of float64: there `step` is
-a float32 tensor, and 1 - beta^t loses by cancellation what float32 loses. They multiply the step
+the order of their operations alone. Only the last three lose digits of float64: there `step` is a
+float32 tensor, and 1 - beta^t loses by cancellation what float32 loses. They multiply the step
 size onto the root and divide eps by it, one more rounding in float32 for each, and an overflow in
 float16 where the step is small: so half types are not verified there. The capturable path needs a
 device that records graphs: on CUDA it has not been run yet.
@@ -85,6 +86,7 @@ class Path:
     flags: dict[str, Any]
     stores_once: bool = False
     counts_in_tensors: bool = False
+    compiled: bool = False
 
     def model(self, dtype: str, adam: bool, decoupled: bool, device: str = "cpu") -> Model:
         """Only Adam counts its steps, and only a decoupled decay has a product of its own."""
@@ -112,6 +114,8 @@ PATHS = {
     "fused": Path({"foreach": False, "fused": True}, stores_once=True),
     "differentiable": Path({"foreach": False, "differentiable": True}, counts_in_tensors=True),
     "capturable": Path({"foreach": False, "capturable": True}, counts_in_tensors=True),
+    "compiled": Path({"foreach": False}, counts_in_tensors=True, compiled=True),
+    "compiled foreach": Path({"foreach": True}, counts_in_tensors=True, compiled=True),
 }
 
 
@@ -126,10 +130,12 @@ OTHER_DTYPE = {
 }
 
 
-def paths_of(optimizer: type[torch.optim.Optimizer]) -> Iterator[str]:
+def paths_of(optimizer: type[torch.optim.Optimizer], compiled: bool) -> Iterator[str]:
     """Those whose flags it has: SGD has nothing to capture."""
     known = inspect.signature(optimizer).parameters
-    return (name for name, path in PATHS.items() if path.flags.keys() <= known.keys())
+    for name, path in PATHS.items():
+        if path.compiled == compiled and path.flags.keys() <= known.keys():
+            yield name
 
 
 def dtypes_of(

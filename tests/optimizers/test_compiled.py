@@ -5,11 +5,14 @@ compiles with `aot_eager`, which traces the step and runs torch's own kernels; `
 code, where there is a compiler for it. A learning rate that changes must reach the graph.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reference.adam import adam_step
 from reference.adamw import adamw_step
@@ -17,11 +20,20 @@ from tests.harness.doors import backend, compiles
 from tests.harness.formats import FLOAT32
 from tests.harness.targets import Target, Targets
 from tests.harness.verdict import check
+from tests.optimizers.events import AddGroup, Change, Step
+from tests.optimizers.history import History, Parameter
 from tests.optimizers.moments import Update
 from tests.optimizers.paths import PATHS, Model
 from tests.optimizers.reference_history import ReferenceStep, State
-from tests.optimizers.test_adam import reference_step_of
-from tests.optimizers.test_sgd import reference_step
+from tests.optimizers.strategies import histories
+from tests.optimizers.test_adam import (
+    changes_of_adam,
+    options_of_adam,
+    options_of_adamw,
+    reference_step_of,
+)
+from tests.optimizers.test_sgd import changes_of_sgd, options_of_sgd, reference_step
+from tests.optimizers.verify import verify
 
 COMMON: dict[str, Any] = {"lr": 0.1, "weight_decay": 0.01}
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -75,3 +87,37 @@ def reference(name: str, model: Model, state: State, grad: Any, step: int, **cha
 def model_of(name: str, path: str, device: str) -> Model:
     """How a step in float32 rounds."""
     return PATHS[path].model("float32", name != "sgd", name == "adamw", device)
+
+
+def short(history: History) -> History:
+    """Steps, changes of options and a group that joins: four events, of plain parameters.
+
+    Each step is compiled anew; hooks, closures, schedulers and copies break up what is compiled.
+    And generated code refuses gradients that come to lie otherwise than at first.
+    """
+    events = [e for e in history.events if isinstance(e, Step | Change | AddGroup)]
+    return replace(
+        history,
+        parameters=tuple(Parameter(p.shape) for p in history.parameters),
+        events=tuple(events[-4:]),
+        mixed=True,
+        lr_as_tensor=False,
+    )
+
+
+HISTORIES = {
+    "sgd": histories(options_of_sgd, changes_of_sgd).map(short),
+    "adam": histories(options_of_adam, changes_of_adam).map(short),
+    "adamw": histories(options_of_adamw, changes_of_adam).map(short),
+}
+
+
+@pytest.mark.long
+@settings(max_examples=max(2, settings().max_examples // 25))
+@given(name=st.sampled_from(tuple(OPTIMIZERS)), data=st.data())
+def test_compiled_histories_equal_the_reference(
+    targets: Targets, name: str, data: st.DataObject
+) -> None:
+    """For-loop and foreach, float64 and float32 in one optimizer; some, in the default profile."""
+    history = data.draw(HISTORIES[name])
+    verify(name, targets, history, OPTIMIZERS[name], REFERENCES[name], compiled=True)

@@ -26,6 +26,7 @@ def verify(
     history: History,
     optimizer: type[torch.optim.Optimizer],
     reference_step: ReferenceStep,
+    compiled: bool = False,
 ) -> None:
     """Every path, in each dtype; mixed histories have all dtypes in one optimizer."""
     structure = moments(history)
@@ -40,7 +41,7 @@ def verify(
         return list(reference_history(models, history, structure, reference_step))
 
     for device in targets.devices:
-        for path in paths_of(optimizer):
+        for path in paths_of(optimizer, compiled):
             dtypes = dtypes_of(optimizer, path, targets, device)
             for taken in [dtypes] if history.mixed and dtypes else [[dtype] for dtype in dtypes]:
                 starts = [Target(device, dtype, path) for dtype in taken]
