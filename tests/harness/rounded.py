@@ -187,7 +187,7 @@ class Rounded(NDArrayOperatorsMixin):
             self.rounding,
             pick(self.value),
             0.0 if isinstance(self.error, float) else pick(self.error),
-            pick(self.stretched(self.magnitude)),
+            pick(self.stretched(self.magnitude)) if "magnitude" in vars(self) else None,
             self.roundings,
             self.last_bit,
             self.selected,

@@ -136,8 +136,8 @@ def verify_gradients(
     some = images.any(axis=0)
     seen, blank = np.flatnonzero(some), np.flatnonzero(~some)
     weight1, *others = (to_numpy(p, np.float32) for p in params)
-    tracked = mlp.Parameters(*map(rounding.array, (weight1[:, seen], *others)))
-    inputs = rounding.array(images[:, seen])
+    tracked = mlp.Parameters(*map(rounding.array, (weight1.take(seen, axis=1), *others)))
+    inputs = rounding.array(images.take(seen, axis=1))
     activations: Any = mlp.forward(tracked, inputs, labels)
     check(component, "loss", target, loss, rounding.stored(activations.loss))
 
