@@ -109,7 +109,9 @@ class Kernels:
                 return by_ops
             # vmap's own copies are dense or not, as the sides of length 1 have it.
             alone = replace(self, dense=True, batched=False)
-            return either(by_ops, alone.output(*arrays, eps=eps))
+            kernel_gives = alone.output(*arrays, eps=eps)
+            bound = np.maximum(by_ops.bound, kernel_gives.bound)
+            return Rounded(by_ops.rounding, by_ops.value, bound)
         kernel = Rounding.kernel(self.dtype, stores=self.stores)
         x, mean, var, w, b = read(kernel, *arrays)
         y: Any = batch_norm(x, mean, var, w, b, eps=eps)
@@ -139,17 +141,10 @@ class Kernels:
             normalised = (x - per_channel(mean, x)) * per_channel(inverse_std(var, eps), x)
             grad_weight: Any = (g * normalised).sum(axis=all_but_channels(x))
             grad_input = batch_norm_backward(scaled, x, mean, var, **options)[0]
-            grad_weight = either(grads[1], grad_weight)
             grads = (grad_input, grad_weight, grads[2])
         names = ("input", "weight", "bias")
         stores = (rounding, *2 * (Rounding.kernel(self.params),))
         return {n: s.stored(g) for n, s, g in zip(names, stores, grads, strict=True)}
-
-
-def either(one: Any, other: Any) -> Rounded:
-    """What two orders of the same operations give."""
-    bound = np.maximum(one.bound, other.bound)
-    return Rounded(one.rounding, one.value, bound)
 
 
 def read(rounding: Rounding, *arrays: Any) -> Any:
