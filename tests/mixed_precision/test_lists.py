@@ -1,4 +1,7 @@
-"""Autocast's documented lists: in which dtype each operation runs, seen at what it returns."""
+"""Autocast's documented lists: in which dtype each operation runs, seen at what it returns.
+
+And of devices that are not here, whether torch has the operation in a list at all.
+"""
 
 from collections.abc import Callable
 
@@ -6,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from reference.autocast import IN_FLOAT32, IN_LOWER_PRECISION
 from tests.harness.targets import Targets
 from tests.mixed_precision.lists import with_lists
 
@@ -48,6 +52,9 @@ LISTS: dict[str, tuple[Call, str, str]] = {
 }
 """By operation: a call, and where it runs on the CPU and on CUDA."""
 
+OVERLOADS = {"cross_entropy": "cross_entropy_loss", "log_softmax": "log_softmax.int"}
+"""What torch's dispatcher calls operations, where not by their names."""
+
 
 @pytest.mark.parametrize("lower", [torch.bfloat16, torch.float16], ids=["bfloat16", "float16"])
 @pytest.mark.parametrize("name", LISTS)
@@ -63,3 +70,18 @@ def test_an_operation_is_in_its_list(targets: Targets, name: str, lower: torch.d
                 dtype = call(x, other).dtype
             fixed = {LOWER: lower, FLOAT32: torch.float32, WIDEST: torch.float32}
             assert dtype == fixed.get(runs, given), f"{name} of {given} on {device} runs in {dtype}"
+
+
+@pytest.mark.parametrize("device", IN_FLOAT32)
+def test_torch_has_an_entry_for_what_is_listed_and_for_nothing_else(device: str) -> None:
+    """Asked of torch's dispatcher, which knows the lists of every device wherever it runs.
+
+    There is no public way to ask; and in which of the lists an operation is, it does not say.
+    """
+    listed = IN_LOWER_PRECISION | IN_FLOAT32[device]
+    if device != "cpu":
+        listed = listed - {"cross_entropy"}  # which has its two parts there
+    for name in ("relu", "threshold", "batch_norm", "dropout", *IN_FLOAT32["cuda"], "linear"):
+        operation, key = f"aten::{OVERLOADS.get(name, name)}", f"Autocast{device.upper()}"
+        entered = torch._C._dispatch_has_kernel_for_dispatch_key(operation, key)
+        assert entered == (name in listed), f"{name} on {device}"

@@ -7,7 +7,7 @@ from reference.autocast import autocast_dtype
 HALF = ("bfloat16", "float16")
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("device", ["cpu", "cuda", "xpu"])
 @pytest.mark.parametrize("lower", HALF)
 def test_each_operation_has_its_dtype(device, lower):
     for given in ("float32", *HALF):
@@ -16,7 +16,7 @@ def test_each_operation_has_its_dtype(device, lower):
             assert autocast_dtype(operation, given, lower, device) == "float32"
         for operation in ("relu", "threshold", "dropout", "batch_norm"):
             assert autocast_dtype(operation, given, lower, device) == given
-        for operation in ("log_softmax", "softplus"):  # in the list of CUDA alone
+        for operation in ("log_softmax", "softplus"):  # not in the list of the CPU
             wanted = given if device == "cpu" else "float32"
             assert autocast_dtype(operation, given, lower, device) == wanted
         for operation in ("linear", "mse_loss", "relu"):
@@ -28,5 +28,5 @@ def test_what_has_no_list_is_refused():
         ValueError, match="lower_precision must be bfloat16 or float16, got float32"
     ):
         autocast_dtype("linear", "float32", "float32")
-    with pytest.raises(ValueError, match="device must be cpu or cuda, got mps"):
+    with pytest.raises(ValueError, match="device must be one of cpu, cuda, xpu, got mps"):
         autocast_dtype("linear", "float32", "float16", "mps")
