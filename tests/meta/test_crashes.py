@@ -18,6 +18,7 @@ from tests.harness.crashes.journal import Journal, Legacy
 from tests.harness.crashes.plugin import Watched
 from tests.harness.crashes.search import Found, search
 from tests.harness.record import Record, Tally
+from tests.harness.report.plugin import WRITTEN
 from tests.meta.faults.runs import forking, pytest_main, run
 
 ROW = ("cpu", "linear", "functional", "output")
@@ -108,11 +109,11 @@ def test_a_journal_tells_what_was_seen_and_what_was_running(tmp_path: Path) -> N
 def test_a_journal_stays_until_the_report_is_written(tmp_path: Path, written: bool) -> None:
     """Which a second Ctrl-C may have interrupted."""
     watched = object.__new__(Watched)
-    watched.run = {"folder": str(tmp_path), "report": True, "began": 0.0}
+    config: Any = SimpleNamespace(stash={WRITTEN: "both files"} if written else {})
+    watched.config = config
+    watched.run = {"report": True}
     watched.journal = Journal(tmp_path / "run.jsonl", watched.run)
     watched.watchdog = Mock()
-    if written:
-        (tmp_path / "report.json").touch()
     watched.pytest_unconfigure()
     assert watched.journal.path.exists() != written
 
@@ -124,6 +125,23 @@ def test_nothing_is_run_again_where_no_test_was_running(
     journal.file.close()  # as the end of the process does
     main(journal.path)
     assert "pytest died in between two tests" in capfd.readouterr().err
+
+
+def test_nothing_is_run_again_where_the_user_has_ended_the_run(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = {"report": True, "folder": str(tmp_path), "devices": ["cpu"], "began": 0.0}
+    run |= {"date": "today", "profile": "quick", "seed": "1", "arguments": []}
+    journal = Journal(tmp_path / "run.jsonl", run)
+    watched = object.__new__(Watched)
+    watched.journal = journal
+    watched.pytest_runtest_logstart("test_it")
+    watched.pytest_keyboard_interrupt()
+    journal.file.close()
+    main(journal.path)
+    assert "pytest died" not in capfd.readouterr().err
+    assert json.loads((tmp_path / "report.json").read_text("utf-8"))["run"]["exit_status"] == 2
+    assert (tmp_path / "report.html").is_file()
 
 
 # What comes of the search

@@ -16,8 +16,9 @@ def main(path: Path) -> None:
         legacy = Legacy.of(lines)
     path.unlink()
     run = legacy.run
-    tell(f"\npytest died in {', '.join(legacy.running) or 'between two tests'}")
-    for test in legacy.running:
+    if not legacy.interrupted:
+        tell(f"\npytest died in {', '.join(legacy.running) or 'between two tests'}")
+    for test in legacy.running if not legacy.interrupted else ():
         found = search(test, run, alone=True)
         page = found.page(test)
         tell(page)
@@ -32,7 +33,10 @@ def main(path: Path) -> None:
         )
     if run["report"]:
         kept = {key: run[key] for key in ("date", "profile", "seed", "arguments")}
-        kept |= {"seconds": round(ended - run["began"], 1), "exit_status": -1}
+        kept |= {
+            "seconds": round(ended - run["began"], 1),
+            "exit_status": 2 if legacy.interrupted else -1,
+        }
         data = report(legacy.record, kept, legacy.failures, tuple(run["devices"]))
         tell(f"report: {write(Path(run['folder']), data)}")
 

@@ -33,6 +33,7 @@ class Legacy:
     record: Record = field(default_factory=Record)
     failures: list[dict[str, Any]] = field(default_factory=list)
     running: list[str] = field(default_factory=list)  # tests that began and did not end
+    interrupted: bool = False  # by the user, and not by any of these
 
     @classmethod
     def of(cls, lines: Iterable[str]) -> "Legacy":
@@ -44,6 +45,8 @@ class Legacy:
                     legacy.running.append(test)
                 case {"failure": failure}:
                     legacy.failures.append(failure)
+                case {"interrupted": _}:
+                    legacy.interrupted = True
                 case _:
                     legacy.running.remove(line["ends"])
                     legacy.record.merge(line["record"])

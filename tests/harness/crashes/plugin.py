@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from tests.harness.crashes import watchdog
 from tests.harness.crashes.journal import Journal
 from tests.harness.crashes.search import search
 from tests.harness.plugin import TARGETS
-from tests.harness.report.plugin import FAILURES
+from tests.harness.report.plugin import FAILURES, WRITTEN
 from tests.harness.reproducer.message import instead_of_traceback
 from tests.harness.reproducer.plugin import folder_of
 
@@ -72,10 +71,8 @@ class Watched:
         )
 
     def is_reported(self) -> bool:
-        """Whether the report is written, if one is wanted."""
-        written = Path(self.run["folder"]) / "report.json"
-        wanted = self.run["report"]
-        return not wanted or (written.is_file() and written.stat().st_mtime >= self.run["began"])
+        """Whether the report is written, all of it, if one is wanted."""
+        return not self.run["report"] or WRITTEN in self.config.stash
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.journal.write(begins=nodeid)
@@ -87,6 +84,9 @@ class Watched:
         self.failures = len(FAILURES)
         if report.when == "teardown":
             self.journal.write(ends=report.nodeid, record=report.record)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        self.journal.write(interrupted=True)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
