@@ -15,6 +15,7 @@ from tests.harness.devices import compared_across_devices, missing_device
 from tests.harness.examples import surround
 from tests.harness.formats import FORMATS
 from tests.harness.preflight import restrict_crashing_kernels
+from tests.harness.propagation.elementary import Promised
 from tests.harness.record import RECORD, note
 from tests.harness.report.terminal import closing, matrix, properties
 from tests.harness.schedule import NUMBER
@@ -68,6 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     def undo() -> None:
         switches.restore(before)
+        Promised.exp_ulp = 1
 
     config.add_cleanup(undo)
     try:
@@ -76,6 +78,8 @@ def pytest_configure(config: pytest.Config) -> None:
             switches.set_as_asked(text)
     except (LedgerError, switches.SwitchError) as error:
         raise pytest.UsageError(str(error)) from None
+    if any(torch.device(device).type not in {"cpu", "meta"} for device in devices):
+        Promised.exp_ulp = 2
     config.stash[TARGETS] = Targets(devices, dtypes)
     config.stash[STARTED] = time.monotonic()
     if not hasattr(config, "workerinput"):

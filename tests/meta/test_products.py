@@ -15,6 +15,7 @@ import torch
 from tests.harness.comparison import Comparison
 from tests.harness.formats import BFLOAT16, FLOAT16, FLOAT32, FORMATS, Format
 from tests.harness.products import PART, TF32, Products, products_on
+from tests.harness.propagation.elementary import Promised
 from tests.harness.rounding import Rounding, with_products
 from tests.harness.switches import switched
 
@@ -214,3 +215,12 @@ def test_a_library_that_is_told_nothing_does_as_all() -> None:
         assert products_on("cuda", "float32") == Products(TF32)
         assert products_on("cpu", "float32") == PLAIN
     assert products_on("cuda", "float32") == PLAIN
+
+
+@pytest.mark.parametrize("ulp", [1, 2])
+def test_exponentials_may_be_as_far_off_as_the_farthest_device_of_the_run(
+    ulp: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Promised, "exp_ulp", ulp)
+    of_three_tenths = np.exp(Rounding.kernel("float32").array(0.3))
+    assert ulp <= of_three_tenths.bound / FLOAT32.ulp(np.exp(0.3)) < 1.5 * ulp

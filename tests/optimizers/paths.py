@@ -21,7 +21,9 @@ device that records graphs: on CUDA it has not been run yet.
 Fused kernels of CUDA round beta and dampening to float32 before they take them off 1, and compute
 1 - beta^t in float32, too (github.com/pytorch/pytorch/pull/154069): with beta2 = 0.999 this loses a
 thousand times as much as on the CPU, which has float64 for it. And powers of CUDA's may be 4 ulp
-off. The models of other devices admit that, as read in torch's source; nobody has run them yet.
+off. They square the gradient first, as compiled steps do, too: where the square overflows, its
+average may be anything. The models of other devices admit that, as read in torch's source; nobody
+has run them yet.
 `tests/meta/test_optimizer_paths.py` measures that each model is neither wrong nor slack.
 """
 
@@ -63,6 +65,7 @@ class Model:
     counts: Rounding | None  # of the step count, where that is no float
     decays_apart: bool  # lr lambda p is rounded before it is subtracted
     rounds_options: bool = False  # before they are taken off 1
+    squares_first: bool = False  # the gradient, before 1 - beta2 makes it smaller
 
     def step_number(self, step: int) -> Any:
         """The exponent of beta^t, which makes the correction a float or a tracked number."""
@@ -102,6 +105,7 @@ class Path:
             counts if adam else None,
             self.stores_once and decoupled,
             self.stores_once and elsewhere,
+            self.compiled or (self.stores_once and elsewhere),
         )
 
     def takes(self, dtype: str) -> bool:

@@ -58,6 +58,13 @@ def kept(beta1: float, rounding: Rounding) -> float | Rounded:
     return Rounded(rounding, np.asarray(beta1), rounding.scalars.unit)
 
 
+def anything_where(mask: Any, x: Any) -> Any:
+    """The same, but where it may be anything."""
+    if not isinstance(x, Rounded):  # there is no maximum
+        return x
+    return Rounded(x.rounding, x.value, np.where(mask, np.inf, x.bound))
+
+
 def reference_step_of(component: str, step: Callable[..., Any]) -> ReferenceStep:
     def reference_step(state: State, grad: Any, update: Update, model: Model) -> State:
         beta1, beta2 = update.options["betas"]
@@ -70,6 +77,12 @@ def reference_step_of(component: str, step: Callable[..., Any]) -> ReferenceStep
         number = model.step_number(update.step)
         after = step(param, grad, *averages[:2], number, averages[2], **options)
         found = dict(zip(names, after, strict=True))
+        if model.squares_first:
+            with np.errstate(all="ignore"):  # decoupled, the decay is not squared, and may be small
+                size = np.abs(grad.value) + np.abs(update.options["weight_decay"] * param.value)
+                overflows = 1.01 * size * size >= grad.rounding.compute.overflow
+            for name in ("param", *names[2:]) if overflows.any() else ():
+                found[name] = anything_where(overflows, found[name])
         return found if options["amsgrad"] else {name: found[name] for name in names[:3]}
 
     return reference_step
