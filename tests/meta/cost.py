@@ -57,7 +57,7 @@ CLAIMS = re.compile(
 )
 """What holds a component against its reference; and the ordinary style, see `ordinary.py`."""
 
-ROUNDS = 1
+ROUNDS = 3
 
 PARTS = {
     "torch": ("/torch/", "/doors.py", "/layouts.py", "/optimizers/life.py", "/gradients.py"),
