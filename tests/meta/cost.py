@@ -42,9 +42,7 @@ from tests.harness.targets import Target, Targets
 from tests.initialization import test_defaults
 from tests.losses.cases import Labels
 from tests.optimizers import life, verify
-from tests.optimizers.events import Step
 from tests.optimizers.gradients import is_expanded
-from tests.optimizers.history import History
 from tests.optimizers.known_faults import fused_sgd_stops, rate_of_zero_is_nan
 from tests.optimizers.life import Life
 from tests.optimizers.moments import Moment
@@ -202,19 +200,6 @@ def written_apart(life: Life, given: Any, moment: Moment) -> None:
             param.grad = param.grad.contiguous()
 
 
-def remembered(grads: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
-    """The gradients of a history's step, drawn once."""
-    drawn: dict[tuple[int, str], np.ndarray] = {}
-
-    def recalled(history: History, step: Step, dtype: str) -> np.ndarray:
-        key = id(step), dtype
-        if key not in drawn:
-            drawn[key] = grads(history, step, dtype)
-        return drawn[key]
-
-    return recalled
-
-
 def measured(calls: list[Call]) -> float:
     """CPU milliseconds."""
     start = time.process_time()
@@ -233,7 +218,6 @@ def cost(run: Call) -> Times:
     whole = measured([run])
     comparisons = sum(tally.examples for tally in RECORD.tallies.values())
     with np.errstate(all="ignore"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(History, "grads", remembered(History.grads))
         patch.setattr(life, "check_untouched", written_apart)
         patch.setattr(arrays, "tensor_of", cache(arrays.tensor_of.__wrapped__))
         for calls in (torch_calls, formulas):  # once so that numbers are drawn

@@ -72,7 +72,7 @@ def check_untouched(life: "Life", given: Given, moment: Moment) -> None:
 def unchanged(now: torch.Tensor | None, grad: torch.Tensor | None) -> bool:
     if now is None or grad is None:
         return now is grad
-    return torch.equal(now.nan_to_num(7), grad.nan_to_num(7))
+    return torch.equal(now, grad) or torch.equal(now.nan_to_num(7), grad.nan_to_num(7))
 
 
 def is_expanded(tensor: torch.Tensor) -> bool:

@@ -76,8 +76,19 @@ class History:
         """The parameters before the first step."""
         return moderate(self.start.numbers(dtype), FORMATS[dtype])
 
+    @cached_property
+    def made(self) -> dict[tuple[int, str], np.ndarray]:
+        """Gradients by the step and the dtype, for all the paths that take them."""
+        return {}
+
     def grads(self, step: Step, dtype: str) -> np.ndarray:
         """The numbers that a dtype makes of a step's gradients, before they are accumulated."""
+        key = id(step), dtype
+        if key not in self.made:
+            self.made[key] = self.make(step, dtype)
+        return self.made[key]
+
+    def make(self, step: Step, dtype: str) -> np.ndarray:
         fmt = FORMATS[dtype]
         numbers = moderate(step.grads.numbers(dtype), fmt)
         if step.kind == "zeros":
