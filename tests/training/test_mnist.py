@@ -16,11 +16,13 @@ from reference.sgd import sgd_step
 from tests.claims.claim import Claim, holds
 from tests.harness.border import to_numpy
 from tests.harness.record import RECORD
+from tests.harness.reproducer.pause import literal
 from tests.harness.rounding import Rounding
 from tests.harness.targets import Target, Targets
-from tests.harness.verdict import check
+from tests.harness.verdict import Deviation, check
 from tests.training.curves import Curves, known
 from tests.training.mnist import Mnist
+from tests.training.part import parts_of_network, parts_of_update
 from tests.training.progress import progress
 
 HIDDEN, CLASSES = 256, 10
@@ -84,30 +86,66 @@ def test_every_step_of_an_mnist_epoch_equals_the_reference(
     The loss and the gradients are held against the reference's forward and backward pass, the
     updated parameters and state against its optimizer step from torch's own gradients.
     """
-    optimizer, options = OPTIMIZERS[name]
     for device in targets.devices:
-        target = Target(device, "float32", "mnist")
-        params = [torch.from_numpy(p).to(device).requires_grad_() for p in initial(28 * 28)]
-        opt = optimizer(params, **options)
-        epoch = list(batches(mnist.train_images, mnist.train_labels, VERIFIED, seed=1))
-        steps = progress(epoch, f"{name}, every step verified", request.config)
-        curves = Curves(f"mnist {name} on {device}")
-        before = vectors({"param": p} for p in params)
-        for number, (images, labels) in enumerate(steps, start=1):
-            opt.zero_grad()
-            loss, logits = torch_forward(params, images, labels)
-            loss.backward()
-            with RECORD.apart():
-                expected = verify_gradients(f"mnist {name}", target, images, labels, loss, params)
-                grads = vectors({"grad": p.grad} for p in params)
-                opt.step()
-                after = vectors({"param": p, **opt.state[p]} for p in params)
-                verify_update(f"mnist {name}", target, name, options, before | grads, after, number)
-                before = after
-                curves.batch(f"torch on {device}", loss.item(), to_numpy(logits), labels)
-                curves.batch("NumPy", *expected, labels)
-                curves.shares(RECORD)
-            curves.norms(params)
+        verify_epoch(Target(device, "float32", "mnist"), mnist, name, request.config)
+
+
+def verify_epoch(target: Target, mnist: Mnist, name: str, config: pytest.Config) -> None:
+    (optimizer, options), device = OPTIMIZERS[name], target.device
+    params = [torch.from_numpy(p).to(device).requires_grad_() for p in initial(28 * 28)]
+    opt = optimizer(params, **options)
+    epoch = list(batches(mnist.train_images, mnist.train_labels, VERIFIED, seed=1))
+    curves = Curves(f"mnist {name} on {device}")
+    before = vectors({"param": p} for p in params)
+
+    @literal  # the script of a step that deviates begins with its numbers
+    def step(number: int, images: Any, labels: Any) -> dict[str, torch.Tensor]:
+        opt.zero_grad()
+        loss, logits = torch_forward(params, images, labels)
+        loss.backward()
+        with RECORD.apart():
+            expected = verify_gradients(f"mnist {name}", target, images, labels, loss, params)
+            grads = vectors({"grad": p.grad} for p in params)
+            opt.step()
+            after = vectors({"param": p, **opt.state[p]} for p in params)
+            verify_update(f"mnist {name}", target, name, options, before | grads, after, number)
+            curves.batch(f"torch on {device}", loss.item(), to_numpy(logits), labels)
+            curves.batch("NumPy", *expected, labels)
+            curves.shares(RECORD)
+        curves.norms(params)
+        return after
+
+    steps = progress(epoch, f"{name}, every step verified", config)
+    for number, (images, labels) in enumerate(steps, start=1):
+        try:
+            before = step(number, images, labels)
+        except Deviation:
+            grads = literal(vectors)({"grad": p.grad} for p in params)
+            verify_parts(target, name, params, before | grads, images, labels, number)
+            raise
+
+
+def verify_parts(
+    target: Target,
+    name: str,
+    params: list[torch.Tensor],
+    before: dict[str, torch.Tensor],
+    images: Any,
+    labels: Any,
+    step: int,
+) -> None:
+    """Of a step that deviates, the smallest part that does, so that its script is short."""
+    optimizer, options = OPTIMIZERS[name]
+    start = literal(torch.split)(before["param"], [p.numel() for p in params])
+    shaped = [literal(x.reshape)(p.shape) for x, p in zip(start, params, strict=True)]
+    for network, x, t in parts_of_network(shaped, images, labels):
+        loss, _ = torch_forward(network, x, t)
+        loss.backward()
+        verify_gradients(f"mnist {name}", target, x, t, loss, network)
+    for opt, param, given in parts_of_update(optimizer, options, before, step):
+        opt.step()
+        after = vectors([{"param": param, **opt.state[param]}])
+        verify_update(f"mnist {name}", target, name, options, given, after, step)
 
 
 def vectors(states: Iterable[Parameters]) -> dict[str, torch.Tensor]:
