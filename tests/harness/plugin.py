@@ -69,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     def undo() -> None:
         switches.restore(before)
-        Promised.exp_ulp = 1
+        Promised.by({"cpu"})
 
     config.add_cleanup(undo)
     try:
@@ -78,8 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
             switches.set_as_asked(text)
     except (LedgerError, switches.SwitchError) as error:
         raise pytest.UsageError(str(error)) from None
-    if any(torch.device(device).type not in {"cpu", "meta"} for device in devices):
-        Promised.exp_ulp = 2
+    Promised.by({torch.device(device).type for device in devices})
     config.stash[TARGETS] = Targets(devices, dtypes)
     config.stash[STARTED] = time.monotonic()
     if not hasattr(config, "workerinput"):
