@@ -112,6 +112,7 @@ HISTORIES = {
 }
 
 
+@compiles
 @pytest.mark.long
 @settings(max_examples=max(2, settings().max_examples // 25))
 @given(name=st.sampled_from(tuple(OPTIMIZERS)), data=st.data())
