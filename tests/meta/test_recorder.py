@@ -139,3 +139,106 @@ def test_a_number_of_17_digits_has_them_all() -> None:
     assert numbers(torch.tensor([0.1 + 0.2], dtype=torch.float64)) == (
         "torch.tensor([0.30000000000000004], dtype=torch.float64)"
     )
+
+
+# Functions that torch is given
+
+
+def test_a_compiled_function_is_written_with_what_it_does() -> None:
+    def test() -> None:
+        x = literal(torch.ones)(2)
+        holds(torch.compile(lambda x: x.square(), backend="eager")(x), [1.0, 1.0])
+
+    found = lines(test)
+    assert found[-1].startswith("got = torch.compile(function, backend='eager')(")
+    assert any(line.endswith(".square()") for line in found)
+
+
+def test_a_compiled_function_of_no_tensors_is_called_and_not_written() -> None:
+    def test() -> None:
+        x = literal(torch.ones)(2)
+        torch.compile(lambda: None, backend="eager")()
+        code = torch.compile(torch.neg, backend="eager")
+        with torch.no_grad():
+            literal(code)(x)
+        holds(x.square(), [1.0, 1.0])
+
+    assert not any("compile" in line for line in lines(test))
+
+
+def test_a_function_that_torch_never_called_ends_the_script_where_it_is_called() -> None:
+    def test() -> None:
+        x = parameter(1.0)
+        y = x * 2
+        y.register_hook(lambda grad: grad + 1)
+        holds(y + y, [4.0])
+
+    def never(x: torch.Tensor, hook: object) -> None:
+        x.data.mul_(2)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.Tensor, "register_hook", never)
+        script = script_of(test)
+    assert isinstance(script, Script), script
+    assert any("raise SystemExit(0)" in line for line in script.lines())
+
+
+def test_hooks_that_only_listen_are_left_out() -> None:
+    def test() -> None:
+        x = parameter(1.0)
+        x.register_hook(print)
+        x.register_hook(lambda grad: heard.append(grad + 0))
+        x.square().sum().backward()
+        holds(x.grad, [2.0])
+
+    heard: list[torch.Tensor] = []
+    assert not any("hook" in line for line in lines(test))
+    assert heard
+
+
+def test_a_call_that_was_refused_may_have_done_something_all_the_same() -> None:
+    def test() -> None:
+        x = literal(torch.ones)(2)
+        with pytest.raises(RuntimeError):
+            x.mul_(literal(torch.ones)(3))
+        holds(x, [1.0, 1.0])
+
+    def spoils(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        x.add_(1)
+        raise RuntimeError("refused")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.Tensor, "mul_", spoils)
+        script = script_of(test)
+        assert isinstance(script, Script), script
+    assert "with contextlib.suppress(Exception):" in script.lines()
+
+
+# Modules
+
+
+def test_members_of_modules_are_found_and_deleted() -> None:
+    def test() -> None:
+        inner = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(1, 1))
+        module = torch.nn.ModuleDict({"a": torch.nn.ModuleList({"b": inner}.values())})
+        del inner[0]
+        module["c"] = torch.nn.Identity()
+        module.register_buffer("q", literal(torch.ones)(1))
+        del module.q
+        assert len(list(module.modules())) == 4
+        assert module.get_submodule("a.0.0").bias is None
+
+    script = script_of(test)
+    assert isinstance(script, Script), script
+    text = "\n".join(script.lines())
+    assert "del sequential[0]" in text
+    assert "del moduledict.q" in text
+
+
+def test_numbers_that_nobody_has_seeded_are_seeded() -> None:
+    def test() -> None:
+        holds(torch.nn.Linear(1, 1).weight, [[7.0]])
+
+    script = script_of(test)
+    assert isinstance(script, Script), script
+    assert script.lines()[0] == "torch.manual_seed(0)"

@@ -23,7 +23,7 @@ from tests.harness.reproducer.endings import (
 from tests.harness.reproducer.entrances import recording
 from tests.harness.reproducer.recorder import Recorder
 from tests.harness.reproducer.script import Script
-from tests.harness.reproducer.slicing import needed
+from tests.harness.reproducer.slicing import mentions, needed, words
 from tests.harness.reproducer.tape import Statement, Tape, walk
 from tests.harness.verdict import Deviation
 
@@ -61,14 +61,19 @@ def script_from(tape: Tape, failure: BaseException) -> Script | str:
             tape.leaves += tape.dropped
     set_ = failure.switches if isinstance(failure, Deviation) else switches.changed()
     part = needed(tape, ending.result, last) - {SEED}
-    calls = any(map(computes, part)) if isinstance(ending, Comparing) else part
+    refused = needed(tape, ending.result, last, refused=True)
+    calls = part
+    if isinstance(ending, Comparing):
+        names = set(words(ending.result))
+        at_all = (s for s in walk(tape.statements) if s in refused or names & set(mentions(s)))
+        calls = {statement for statement in at_all if computes(statement)}
     if not (last or calls or isinstance(ending, Asserting)):
         return "what is wrong had left torch before it was compared"
     for kept in (
         {statement for statement in part if not spoils(statement)},
         part,
         part | {SEED},
-        needed(tape, ending.result, last, refused=True),
+        refused,
         {statement for statement in walk(tape.statements) if not statement.raised},
     ):
         script = Script(tape, ending, kept, set_)
@@ -84,7 +89,7 @@ MOVES = re.compile(
 
 def computes(statement: Statement) -> bool:
     """Not only: makes a tensor, or moves one."""
-    return not MOVES.match(statement.text)
+    return statement is not SEED and not MOVES.match(statement.text)
 
 
 def spoils(statement: Statement) -> bool:

@@ -63,6 +63,12 @@ class Statement:
     def __str__(self) -> str:
         return f"{self.target} = {self.text}" if self.target else self.text
 
+    @property
+    def may_be_refused(self) -> bool:
+        """It was; or it registers a hook that nobody called, for which there may be no use."""
+        never = self.functions and not any(function.is_called for function in self.functions)
+        return self.raised or bool(never and ".register_" in self.text)
+
 
 def source(statements: Iterable[Statement], kept: Callable[[Statement], bool]) -> Iterator[str]:
     """Lines of Python; statements of the same contexts stand under one `with`."""
@@ -71,7 +77,7 @@ def source(statements: Iterable[Statement], kept: Callable[[Statement], bool]) -
         for function in statement.functions:
             open_contexts = ()
             yield from function.lines(kept)
-        contexts = statement.contexts + (SUPPRESSED if statement.raised else ())
+        contexts = statement.contexts + (SUPPRESSED if statement.may_be_refused else ())
         if contexts and contexts != open_contexts:
             yield f"with {', '.join(contexts)}:"
         open_contexts = contexts
