@@ -105,8 +105,19 @@ def short(history: History) -> History:
     )
 
 
+def without_scalars(history: History) -> History:
+    """The same numbers in vectors of one.
+
+    torch 2.11 to 2.15 do not trace SGD with momentum over two groups of parameters that are
+    scalars of float64: SpeculationLogDivergence, which says that it is a bug.
+    """
+    return replace(
+        history, parameters=tuple(Parameter(p.shape or (1,)) for p in history.parameters)
+    )
+
+
 HISTORIES = {
-    "sgd": histories(options_of_sgd, changes_of_sgd).map(short),
+    "sgd": histories(options_of_sgd, changes_of_sgd).map(short).map(without_scalars),
     "adam": histories(options_of_adam, changes_of_adam).map(short),
     "adamw": histories(options_of_adamw, changes_of_adam).map(short),
 }
