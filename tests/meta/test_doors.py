@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import settings
 
 from tests.harness import doors
-from tests.harness.doors import DOORS, SECOND_DOORS, SIDE_DOORS, gradients, movements
+from tests.harness.doors import AUTOCAST, DOORS, SECOND_DOORS, SIDE_DOORS, gradients, movements
 from tests.harness.targets import Target
 from tests.harness.verdict import Deviation
 
@@ -112,6 +112,27 @@ def test_what_is_written_to_is_a_deviation(written: str) -> None:
     x, grad_output = torch.ones(2), torch.ones(2)
     with pytest.raises(Deviation, match=f"^{written} on cpu float32 functional was written to$"):
         gradients(Target("cpu", "float32", "functional"), careless, {"input": x}, grad_output)
+
+
+@pytest.mark.parametrize("door", AUTOCAST)
+def test_a_function_is_called_under_autocast_and_walked_back_outside(door: str) -> None:
+    seen: list[torch.dtype | None] = []
+
+    def look(*_: Any) -> None:
+        on = torch.is_autocast_enabled("cpu")
+        seen.append(torch.get_autocast_dtype("cpu") if on else None)
+
+    def function(input: torch.Tensor) -> torch.Tensor:
+        look()
+        output = input * 3
+        output.register_hook(look)
+        return output
+
+    x, target = torch.ones(2), Target("cpu", "float32", door)
+    _, grads = gradients(target, function, {"input": x}, torch.ones(2))
+    assert seen == [AUTOCAST[door], None]
+    assert grads["input"] is not None
+    assert grads["input"].tolist() == [3.0, 3.0]
 
 
 def test_what_a_loaded_module_counts_is_seen_in_the_module_that_was_saved() -> None:
