@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.harness.plugin import TARGETS
 from tests.harness.reproducer import plugin
@@ -104,6 +106,24 @@ def test_a_property_that_may_kill_the_process_is_written_down_as_it_goes(
     if ahead:
         assert lines[0].startswith(f'"""{request.node.nodeid}: the last of these calls kills')
         assert lines[-1].startswith("F.relu(")
+
+
+def test_what_draws_as_it_goes_is_on_a_tape_when_it_is_run_last() -> None:
+    """As a history of rules is, which could not be given the same steps again."""
+
+    @settings(database=None, max_examples=5)
+    @given(data=st.data())
+    def body(data: st.DataObject) -> None:
+        y = F.relu(literal(torch.ones)(data.draw(st.integers(1, 3))))
+        assert y.sum() == -1
+
+    hypothesis: Any = vars(body)["hypothesis"]
+    hypothesis.inner_test = plugin.replayed(hypothesis.inner_test)
+    with pytest.raises(AssertionError) as failure:
+        body()
+    script = plugin.SCRIPTS.pop(failure.value)
+    assert isinstance(script, Script)
+    assert script.lines()[-1] == "got = y.sum() == -1"
 
 
 # Without a script

@@ -32,9 +32,11 @@ CONTROLLED_A_DAY = 10
 ALLOWED = {"torch", "base64", "contextlib", "copy", "io", "zlib"}  # for a script to import
 OF_MANY_TENSORS = {"uniform", "normal", "trunc_normal"}  # where those drawn are small: 64 of them
 DAY = os.environ.get("BACKPROOF_DAY", "")  # see conftest.py
+ONE_TENSOR = "where this torch has one tensor, a sound one has two: a script cannot name them"
 WITHOUT_SCRIPT = {
     "normal-spread-of-single-precision": "two calls disagree, and neither is wrong by itself",
-    "sgd-buffer-found-by-its-shape": "one tensor has two names, and a sound torch has two tensors",
+    "sgd-buffer-found-by-its-shape": ONE_TENSOR,
+    "sgd-buffer-aliases-the-gradient": ONE_TENSOR,
 }
 AGAIN = f"BACKPROOF_DAY={DAY} draws this fault again\n"
 

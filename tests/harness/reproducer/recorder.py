@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import io
+import re
 import types
 from collections.abc import Callable, Iterator, ValuesView
 from contextlib import contextmanager, suppress
@@ -200,11 +201,14 @@ class Recorder:
                     noted.result = tape.spell(result)
             finally:
                 tape.body = outside
-                for x in args:
-                    for part in (x, *(x if isinstance(x, tuple) else ())):
-                        tape.known.pop(id(part), None)
-                        if id(part) in known:
-                            tape.known[id(part)] = known[id(part)]
+                inner = {*noted.parameters, *(statement.target for statement in noted.body)}
+                for key, name in list(tape.known.items()):
+                    if re.split(r"\W", name)[0] in inner:  # which nobody outside knows
+                        tape.known.pop(key)
+                        if key in known:
+                            tape.known[key] = known[key]
+                        else:
+                            tape.computed.add(key)
             return result
 
         tape.call(call, noted.name)
