@@ -28,7 +28,7 @@ class Independent(HypothesisProvider):
 
 AVAILABLE_PROVIDERS["independent"] = f"{__name__}.{Independent.__qualname__}"
 
-EXAMPLES = {"quick": 10, "default": 50, "thorough": 3000, "soak": 150, "ci": 50}
+EXAMPLES = {"quick": 6, "default": 50, "thorough": 3000, "soak": 150, "ci": 50}
 
 for profile, max_examples in EXAMPLES.items():
     settings.register_profile(

@@ -148,7 +148,7 @@ def test_of_relu_every_error_is_found_at_once(tmp_path: Path) -> None:
         ]
         assert [future.result().exit_code for future in started] == [0, 0, 0]
     kept = json.loads((tmp_path / "drawn-0.json").read_text("utf-8"))
-    assert len({(test, example) for *_, test, example, _ in kept["found"]}) >= 10
+    assert len({(test, example) for *_, test, example, _ in kept["found"]}) >= 6
     table = {line[:2]: line[3:] for line in rows(study(1, [], tmp_path))}
     for row in ("relu: output", "relu: grad_input"):
         drawn, general, _, _, exact, *_ = table[row, "float32"]
