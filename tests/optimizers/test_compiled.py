@@ -5,6 +5,7 @@ compiles with `aot_eager`, which traces the step and runs torch's own kernels; `
 code, where there is a compiler for it. A learning rate that changes must reach the graph.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from reference.adamw import adamw_step
 from tests.harness.doors import backend, compiles
 from tests.harness.formats import FLOAT32
 from tests.harness.targets import Target, Targets
-from tests.harness.verdict import check
+from tests.harness.verdict import check, exactly
 from tests.optimizers.events import AddGroup, Change, Step
 from tests.optimizers.history import History, Parameter
 from tests.optimizers.moments import Update
@@ -106,11 +107,7 @@ def short(history: History) -> History:
 
 
 def without_scalars(history: History) -> History:
-    """The same numbers in vectors of one.
-
-    torch 2.11 to 2.15 do not trace SGD with momentum over two groups of parameters that are
-    scalars of float64: SpeculationLogDivergence, which says that it is a bug.
-    """
+    """The same numbers in vectors of one, for `compiled-sgd-refuses-scalars` of the ledger."""
     return replace(
         history, parameters=tuple(Parameter(p.shape or (1,)) for p in history.parameters)
     )
@@ -133,3 +130,19 @@ def test_compiled_histories_equal_the_reference(
     """For-loop and foreach, float64 and float32 in one optimizer; some, in the default profile."""
     history = data.draw(HISTORIES[name])
     verify(name, targets, history, OPTIMIZERS[name], REFERENCES[name], compiled=True)
+
+
+@compiles
+def test_compiled_sgd_takes_scalars(targets: Targets) -> None:
+    """`compiled-sgd-refuses-scalars`: two of them, in two groups, from 1 by half a gradient."""
+    if "float64" not in targets.dtypes or "cpu" not in targets.devices:
+        pytest.skip("float64 on the CPU, where this fault is, is not asked for")
+    params = [torch.ones((), dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    opt = torch.optim.SGD([{"params": [p]} for p in params], lr=0.5, momentum=0.5)
+    for param in params:
+        param.grad = torch.ones_like(param)
+    torch.compiler.reset()
+    with suppress(Exception):  # SpeculationLogDivergence, whose class is private
+        torch.compile(opt.step, backend="aot_eager")()
+    target = Target("cpu", "float64", "compiled")
+    exactly("sgd compiled scalars", "param", target, params[0], 0.5)
