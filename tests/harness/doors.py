@@ -43,8 +43,13 @@ class SideDoor(NamedTuple):
     turn: int  # which dtype
 
 
+def examples() -> int:
+    """How many the profile asks for, of which a property may take more or fewer."""
+    return settings.get_profile(settings.get_current_profile_name()).max_examples
+
+
 def is_quick() -> bool:
-    return settings().max_examples <= EXAMPLES["quick"]
+    return examples() <= EXAMPLES["quick"]
 
 
 def compiles(test: Test) -> Test:
@@ -186,7 +191,7 @@ def compiled(function: Function) -> Function:
 
 def backend() -> str:
     """Code is generated in the profile `thorough`, where there is a compiler for it."""
-    thorough = settings().max_examples >= EXAMPLES["thorough"] // 10
+    thorough = examples() >= EXAMPLES["thorough"] // 10
     if thorough and any(map(shutil.which, ("c++", "g++", "clang++"))):
         return "inductor"
     note("what torch.compile generates: it traced (aot_eager), and torch's own kernels ran")

@@ -1,6 +1,7 @@
 """The doors: each asks for the gradients that were asked for, and for no other."""
 
 import shutil
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -151,7 +152,10 @@ def test_code_is_generated_in_thorough_runs_where_there_is_a_compiler(
     told: list[str] = []
     monkeypatch.setattr(doors, "note", told.append)
     monkeypatch.setattr(shutil, "which", lambda name: name if compilers else None)
-    monkeypatch.setattr(doors, "settings", lambda: settings.get_profile(profile))
+    loaded = SimpleNamespace(
+        get_profile=settings.get_profile, get_current_profile_name=lambda: profile
+    )
+    monkeypatch.setattr(doors, "settings", loaded)
     generated = doors.backend() == "inductor"
     assert generated == (compilers and profile == "thorough")
     assert generated != bool(told)
