@@ -7,6 +7,9 @@ import torch
 
 
 def to_numpy(tensor: torch.Tensor, numbers: Any = np.float64) -> np.ndarray:
-    """The numbers in float64, which holds them all; float64 of the CPU shares its memory."""
+    """The numbers in float64, which holds them all, or float32, as the reference has its own.
+
+    What is in that format already, on the CPU, shares its memory.
+    """
     on_cpu = tensor.detach().cpu()
     return (on_cpu.float() if numbers == np.float32 else on_cpu.double()).numpy()

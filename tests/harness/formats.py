@@ -42,6 +42,7 @@ class Format:
         """Half the smallest subnormal number: the most that rounding changes any subnormal."""
         if self.flushes:
             return 2.0**self.min_exponent
+        # float64 cannot hold its own half.
         return max(math.ldexp(self.times, self.last_bit - 1), 2.0**-1074)
 
     @property

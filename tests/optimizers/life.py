@@ -60,9 +60,8 @@ class Life:
 
     def rate(self, lr: float) -> Any:
         """As a tensor where the history asks for it, which Adam's for-loop and foreach refuse."""
-        eager = self.path in {"fused", "differentiable", "capturable"}
-        refused = self.component != "sgd" and not eager
-        as_tensor = self.history.lr_as_tensor and not refused
+        taken = self.component == "sgd" or self.path in {"fused", "differentiable", "capturable"}
+        as_tensor = self.history.lr_as_tensor and taken
         return torch.tensor(lr, dtype=torch.float64) if as_tensor else lr
 
     def live(self, event: Event, moment: Moment, route: dict[str, Target]) -> None:
