@@ -12,11 +12,12 @@ import torch
 from reference import mlp
 from tests.benchmarks.conftest import Timed
 from tests.harness.targets import Targets
+from tests.training import network
 from tests.training import test_mnist as training
 from tests.training.mnist import Mnist
 
 NAME = "adamw"
-OPTIMIZER, OPTIONS = training.OPTIMIZERS[NAME]
+OPTIMIZER, OPTIONS = network.OPTIMIZERS[NAME]
 
 
 @pytest.mark.parametrize("size", [training.ALONE, training.VERIFIED])
@@ -31,7 +32,7 @@ def test_an_epoch_of_mnist(
     size: int,
 ) -> None:
     monkeypatch.setattr(training, "VERIFIED", size)
-    epoch = list(training.batches(mnist.train_images, mnist.train_labels, size, seed=1))
+    epoch = list(network.batches(mnist.train_images, mnist.train_labels, size, seed=1))
     epochs: dict[str, Callable[[], None]] = {
         "torch": lambda: of_torch(epoch, targets.devices[0]),
         "reference": lambda: of_reference(epoch),
@@ -46,21 +47,21 @@ def test_an_epoch_of_mnist(
 
 def of_torch(epoch: list[tuple[Any, Any]], device: str) -> None:
     pixels = epoch[0][0].shape[1]
-    params = [torch.from_numpy(p).to(device).requires_grad_() for p in training.initial(pixels)]
+    params = [torch.from_numpy(p).to(device).requires_grad_() for p in network.initial(pixels)]
     opt = OPTIMIZER(params, **OPTIONS)
     for images, labels in epoch:
         opt.zero_grad()
-        loss, _ = training.torch_forward(params, images, labels)
+        loss = network.torch_forward(params, images, labels).loss
         loss.backward()
         opt.step()
 
 
 def of_reference(epoch: list[tuple[Any, Any]]) -> None:
-    params: list[Any] = list(training.initial(epoch[0][0].shape[1]))
+    params: list[Any] = list(network.initial(epoch[0][0].shape[1]))
     states: list[dict[str, Any]] = [{} for _ in params]
     for step, (images, labels) in enumerate(epoch, start=1):
         parameters = mlp.Parameters(*params)
         grads = mlp.backward(parameters, images, labels, mlp.forward(parameters, images, labels))
         for i, grad in enumerate(grads):
-            after = training.reference_step(NAME, OPTIONS, params[i], grad, states[i], step)
+            after = network.reference_step(NAME, OPTIONS, params[i], grad, states[i], step)
             params[i], states[i] = after.pop("param"), after

@@ -28,6 +28,8 @@ class Comparison:
     @classmethod
     def of(cls, got: np.ndarray, expected: Rounded, fmt: Format) -> Comparison:
         value, bound = expected.value, expected.bound
+        if got.tobytes() == value.tobytes():  # the quickest comparison there is
+            return cls(got, expected, bound, np.zeros_like(value), np.zeros(value.shape, bool), fmt)
         with np.errstate(all="ignore"):
             error = np.abs(got - value)
             right = error <= bound

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,17 +28,17 @@ class Format:
     flushes: bool = False  # arithmetic takes, and makes, subnormal numbers as zero
     times: float = 1.0  # that each rounding counts: twice where the reference rounds as coarsely
 
-    @property
+    @cached_property
     def unit(self) -> float:
         """The unit roundoff u: rounding a normal number changes it by at most u times itself."""
         return self.times * 2.0**-self.precision
 
-    @property
+    @cached_property
     def last_bit(self) -> int:
         """The format's numbers are multiples of 2^last_bit, its smallest positive number."""
         return self.min_exponent if self.flushes else self.min_exponent - self.precision + 1
 
-    @property
+    @cached_property
     def tiny(self) -> float:
         """Half the smallest subnormal number: the most that rounding changes any subnormal."""
         if self.flushes:
@@ -45,12 +46,12 @@ class Format:
         # float64 cannot hold its own half.
         return max(math.ldexp(self.times, self.last_bit - 1), 2.0**-1074)
 
-    @property
+    @cached_property
     def max(self) -> float:
         """The largest finite number."""
         return (2 - 2.0 ** (1 - self.precision)) * 2.0**self.max_exponent
 
-    @property
+    @cached_property
     def overflow(self) -> float:
         """From here on, half an ulp above `max`, numbers round to infinity."""
         return self.max + 2.0 ** (self.max_exponent - self.precision)  # inf for float64

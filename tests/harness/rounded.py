@@ -122,16 +122,14 @@ class Rounded(NDArrayOperatorsMixin):
         else:
             bound = gamma * reach
             bound += self.underflows * compute.tiny
-            huge = HUGE[bound.dtype]
-            if not (gamma < 1 and reach.min(initial=1.0) >= 1 / huge):
-                bound = np.minimum(bound, huge * reach)  # of nothing but zeros, the sum is zero
+            bound = np.minimum(bound, HUGE[bound.dtype] * reach)  # of zeros only, the sum is zero
         bound = plus(bound, self.error)
         if not self.all_finite:  # either settled or anything at all
             bound = np.where(np.isfinite(self.value), bound, self.error)
         if self.last_bit >= compute.last_bit:
             largest = min(2.0 ** min(self.last_bit + compute.precision, 1023), compute.max)
             bound = np.where((self.magnitude <= largest) & (self.error == 0), 0.0, bound)
-        if gamma < 1 and reach.max(initial=0.0) < compute.overflow / 4:
+        if gamma < 1 and all_below(reach, compute.overflow / 4):
             return bound, bound
         # NaN, which is 0 times what may be anything, is not below it either.
         return bound, np.where(partial_sums + bound < compute.overflow, bound, np.inf)
@@ -237,6 +235,12 @@ def all_finite(value: Array) -> bool:
     """Quickly: one infinity or NaN makes the sum of squares infinite or NaN."""
     flat = value.reshape(-1)
     return math.isfinite(flat.dot(flat)) or bool(np.isfinite(value).all())
+
+
+def all_below(x: Array, limit: float) -> bool:
+    """The same for numbers that are not negative: no length is shorter than its longest part."""
+    flat = x.reshape(-1)
+    return flat.dot(flat) < limit * limit or bool(x.max(initial=0.0) < limit)
 
 
 def all_true(outcome: Array) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from tests.harness import propagation  # noqa: F401  (its rules make Rounded arrays compute)
 from tests.harness.formats import FLOAT32, FORMATS, Format, flushes_here, last_bit
 from tests.harness.products import Products, products_on
-from tests.harness.rounded import RULES, Array, Rounded
+from tests.harness.rounded import RULES, Array, Rounded, all_below
 
 CHOICES = (np.maximum, np.minimum, np.where)  # among what has been stored: they round nothing
 
@@ -139,7 +139,7 @@ class Rounding:
         zero = bound == 0
         if np.count_nonzero(zero):
             rounded = np.where(zero & self.storage.holds(value), bound, rounded)
-        if reach.max(initial=0.0) < self.storage.overflow:  # and nothing is infinite or NaN
+        if all_below(reach, self.storage.overflow):  # and nothing is infinite or NaN
             return value, rounded
         finite = np.isfinite(value)
         overflows = finite & (reach >= self.storage.overflow)

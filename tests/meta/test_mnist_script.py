@@ -43,7 +43,7 @@ def a_later_step_forgotten(sound: Any) -> Any:
 @pytest.mark.parametrize(
     ("name", "owner", "function", "wrong", "output"),
     [
-        ("sgd", F, "linear", half_a_bias, "loss"),
+        ("sgd", F, "linear", half_a_bias, "hidden_input"),
         ("adam", torch.optim.Adam, "step", a_later_step_forgotten, "param"),
     ],
 )
