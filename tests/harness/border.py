@@ -7,7 +7,7 @@ import torch
 
 
 def to_numpy(tensor: torch.Tensor, numbers: Any = np.float64) -> np.ndarray:
-    """The numbers in float64, which holds them all, or float32, as the reference has its own.
+    """The numbers in float64, which holds them all; or float32, for arithmetic that is as fast.
 
     What is in that format already, on the CPU, shares its memory.
     """

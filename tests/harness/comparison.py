@@ -11,6 +11,7 @@ from tests.harness.formats import Format
 from tests.harness.record import Tally
 from tests.harness.rounded import Rounded, all_true
 
+SMALLEST = np.finfo(np.float64).tiny  # in place of a zero bound
 WORST = 5  # elements are shown
 
 
@@ -55,7 +56,7 @@ class Comparison:
             return tally
         with np.errstate(all="ignore"):
             # No error is a share of 0, even of a zero bound.
-            shares = self.error / np.maximum(self.bound, np.finfo(self.bound.dtype).tiny)
+            shares = self.error / np.maximum(self.bound, SMALLEST)
             at = shares.argmax()
             if not math.isfinite(worst := shares.item(at)):  # to infinity there is no distance
                 measured = np.isfinite(self.error) & np.isfinite(self.bound)

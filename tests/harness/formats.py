@@ -3,15 +3,11 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 NUMPY_ROUNDS = ("float32", "float16")
-EXPONENT_BITS: dict[Any, Any] = {
-    np.dtype(np.float64): np.int64(0x7FF0_0000_0000_0000),
-    np.dtype(np.float32): np.int32(0x7F80_0000),
-}
+EXPONENT_BITS = np.int64(0x7FF0_0000_0000_0000)  # of float64
 
 
 @dataclass(frozen=True)
@@ -58,9 +54,8 @@ class Format:
 
     def half_ulp(self, x: np.ndarray) -> np.ndarray:
         """The most that rounding to nearest changes a number of absolute value at most x >= 0."""
-        x = np.asarray(x)
-        bits = EXPONENT_BITS[x.dtype]
-        power_of_two = (x.view(bits.dtype) & bits).view(x.dtype)
+        x = np.asarray(x, np.float64)
+        power_of_two = (x.view(np.int64) & EXPONENT_BITS).view(np.float64)
         half = np.asarray(power_of_two * self.unit)
         np.maximum(half, self.tiny, out=half)
         # The smallest numbers round to a multiple of 2 tiny: zero, for less than tiny.

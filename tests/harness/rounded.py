@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from tests.harness.rounding import Rounding
 
 Array = np.ndarray
-# Times the smallest positive number that the arithmetic meets, it exceeds any count of `tiny`.
-HUGE = {np.dtype(np.float64): 2.0**170, np.dtype(np.float32): 2.0**100}
+HUGE = 2.0**170  # times the smallest product of two numbers exceeds any count of `tiny`
 RULES: dict[Any, Callable[..., Any]] = {}  # NumPy function -> rule, filled by `propagation`
 
 
@@ -122,7 +121,7 @@ class Rounded(NDArrayOperatorsMixin):
         else:
             bound = gamma * reach
             bound += self.underflows * compute.tiny
-            bound = np.minimum(bound, HUGE[bound.dtype] * reach)  # of zeros only, the sum is zero
+            bound = np.minimum(bound, HUGE * reach)  # of zeros only, the sum is zero
         bound = plus(bound, self.error)
         if not self.all_finite:  # either settled or anything at all
             bound = np.where(np.isfinite(self.value), bound, self.error)

@@ -31,7 +31,6 @@ class Rounding:
     stores: tuple[Any, ...] = ()  # NumPy functions whose results it stores on the way, too
     factors: Format | None = None  # what a matrix product rounds its operands to, if anything
     parts: Format | None = None  # what it stores parts of its sums in, if in anything
-    numbers: type[np.floating[Any]] = np.float64  # what the reference itself computes with
 
     @classmethod
     @lru_cache
@@ -63,13 +62,6 @@ class Rounding:
         """One kernel that computes, and so accumulates, in the format of its arrays."""
         return cls(*3 * (arithmetic(dtype),))
 
-    @classmethod
-    @lru_cache
-    def alike(cls) -> Rounding:
-        """The reference computes in float32 as well: either may be off by each rounding."""
-        twice = replace(arithmetic("float32"), times=2.0)
-        return cls(twice, twice, twice, numbers=np.float32)
-
     def on(self, device: str) -> Rounding:
         """The same on a device, with its ways to multiply matrices as the switches are now."""
         return with_products(self, products_on(device, self.storage.name))
@@ -81,7 +73,7 @@ class Rounding:
         """
         if isinstance(exact, Rounded):
             return Rounded(self, exact.value, exact.closed_bound, None, 0, exact.last_bit)
-        value = np.asarray(exact, self.numbers)
+        value = np.asarray(exact, np.float64)
         error: Array | float = 0.0
         if self.compute.flushes:
             subnormal = np.abs(value) < 2.0**self.compute.min_exponent
@@ -95,7 +87,7 @@ class Rounding:
         error = 0.0 if self.scalars.holds(value) else self.scalars.half_ulp(np.abs(value))
         if np.isfinite(value) and abs(number) >= self.scalars.overflow:
             error = math.inf
-        return Rounded(self, value.astype(self.numbers), error, last_bit=last_bit(value))
+        return Rounded(self, value, error, last_bit=last_bit(value))
 
     def operand(self, x: Any) -> Rounded:
         """Whatever stands beside a Rounded array in a formula."""

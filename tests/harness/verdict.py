@@ -66,7 +66,7 @@ def check(
         return
     if target.device == "cpu":
         LAYOUTS.keep(key, actual)
-    got = to_numpy(actual, expected.value.dtype)
+    got = to_numpy(actual)
     fmt = FORMATS[target.dtype]
     comparison = Comparison.of(got, expected, fmt)
     tally = RECORD.tally((target.device, component, target.path, output), target.dtype)

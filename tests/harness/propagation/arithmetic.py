@@ -58,13 +58,13 @@ def multiply(a: Rounded, b: Rounded) -> Rounded:
 
 
 def underflow(value: Array, *operands: Rounded) -> Array | float:
-    """What the format of the reference itself loses of a product or quotient that is too small."""
+    """What float64, as the reference's own format, loses of a result that is too small."""
     if all_true(value):
         return 0.0
     lost = value == 0
     for x in operands:
         lost = lost & (x.value != 0) & np.isfinite(x.value)
-    return np.where(lost, np.nextafter(value.dtype.type(0), 1), 0) if lost.any() else 0.0
+    return np.where(lost, np.nextafter(0.0, 1.0), 0.0) if lost.any() else 0.0
 
 
 @rule(np.true_divide)

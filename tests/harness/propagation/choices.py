@@ -64,36 +64,24 @@ def where(condition: Array | Decision, a: Any, b: Any) -> Rounded:
     # A Python number here is a constant that gets stored, not an operand of some arithmetic.
     a, b = (x if isinstance(x, Rounded) else rounding.array(x) for x in (a, b))
     outcome = condition.outcome if isinstance(condition, Decision) else condition
-    value = chosen(outcome, a.value, b.value)
+    value = np.where(outcome, a.value, b.value)
     bit = min(a.last_bit, b.last_bit)
     if isinstance(condition, Decision) and condition.open.any():
         at = np.broadcast_to(condition.open, value.shape)
-        decided = chosen(outcome, a.closed_bound, b.closed_bound)
+        decided = np.where(outcome, a.closed_bound, b.closed_bound)
         error = np.broadcast_to(decided, value.shape).copy()
         error[at] = np.maximum(*(reach(x, value, at) for x in (a, b)))
         return Rounded(rounding, value, error, last_bit=bit)
     return Rounded(
         rounding,
         value,
-        chosen(outcome, a.error, b.error) if np.any(a.error) or np.any(b.error) else 0.0,
-        chosen(outcome, a.magnitude, b.magnitude),
+        np.where(outcome, a.error, b.error) if np.any(a.error) or np.any(b.error) else 0.0,
+        np.where(outcome, a.magnitude, b.magnitude),
         max(a.roundings, b.roundings),
         bit,
         a.selected and b.selected,
         underflows=max(a.underflows, b.underflows),
     )
-
-
-def chosen(outcome: Array, a: Array | float, b: Array | float) -> Array:
-    """np.where, but of large arrays without its branch, which processors predict badly."""
-    if np.size(outcome) < 1000:
-        return np.where(outcome, a, b)
-    kind = np.result_type(a, b)
-    bits = np.dtype(f"i{kind.itemsize}")
-    first = -outcome.astype(bits)  # all bits, or none
-    a, b = (np.asarray(x, kind).view(bits) for x in (a, b))
-    chosen: Array = ((a & first) | (b & ~first)).view(kind)
-    return chosen
 
 
 def reach(x: Rounded, value: Array, at: Array) -> Array:

@@ -42,7 +42,7 @@ def sqrt(a: Rounded) -> Rounded:
 
 @rule(np.exp)
 def exp(a: Rounded) -> Rounded:
-    x, bound = widened(a.value), a.bound
+    x, bound = a.value, a.bound
     value = np.exp(x)
     error = np.where(bound < 1, value * np.expm1(bound), np.exp(x + bound) - value)
     trivial = (a.value == 0) | np.isinf(a.value)
@@ -51,14 +51,12 @@ def exp(a: Rounded) -> Rounded:
 
 @rule(np.log)
 def log(a: Rounded) -> Rounded:
-    x = widened(a.value)
-    return logarithm(a, x, np.log(x))
+    return logarithm(a, a.value, np.log(a.value))
 
 
 @rule(np.log1p)
 def log1p(a: Rounded) -> Rounded:
-    x = widened(a.value)
-    return logarithm(a, 1 + x, np.log1p(x))
+    return logarithm(a, 1 + a.value, np.log1p(a.value))
 
 
 def logarithm(a: Rounded, x: Array, value: Array) -> Rounded:
@@ -76,12 +74,6 @@ def elementary(
     Below the smallest number of the format, 1 ulp is that number: it may stand for less.
     """
     error = np.maximum(error, roundings / 2 * 2.0**a.rounding.compute.last_bit)
-    value, error = (x.astype(a.value.dtype, copy=False) for x in (value, error))
     rounded = result((a,), value, error, roundings=roundings)
     bound = np.where(trivial & (a.bound == 0), 0.0, rounded.bound)
     return Rounded(a.rounding, value, bound)
-
-
-def widened(x: Array) -> Array:
-    """In float64, of whose functions NumPy's are within an ulp; those of float32 are not."""
-    return x.astype(np.float64, copy=False)

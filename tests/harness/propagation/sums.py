@@ -18,9 +18,9 @@ def matmul(a: Rounded, b: Rounded) -> Rounded:
     magnitude_a, magnitude_b = a.absolute, b.absolute
     error: Array | float = 0.0
     if not a.is_exact:
-        error = product(a.bound, plus(magnitude_b, b.closed_bound))
+        error = a.bound @ plus(magnitude_b, b.closed_bound)
     if not b.is_exact:
-        error = plus(product(magnitude_a, b.bound), error)
+        error = plus(magnitude_a @ b.bound, error)
 
     def prescribed() -> Array:
         nan = reached(np.isnan(a.value), np.isnan(b.value))
@@ -30,7 +30,7 @@ def matmul(a: Rounded, b: Rounded) -> Rounded:
     def reached(in_a: Array, in_b: Array) -> Array:
         return (in_a @ np.ones(b.shape) + np.ones(a.shape) @ in_b) > 0
 
-    magnitude = product(magnitude_a, magnitude_b)
+    magnitude = magnitude_a @ magnitude_b
     last_bit = a.last_bit + b.last_bit
     if rounding.parts is not None:
         error = plus(in_parts(magnitude, error, a.shape[-1], last_bit, rounding.parts), error)
@@ -71,37 +71,6 @@ def in_parts(
     exact = magnitude <= 2.0 ** min(last_bit + fmt.precision, 1023)
     lost = np.where(exact & (np.asarray(error) == 0), 0.0, lost)
     return np.where(reach + lost < fmt.overflow, lost, np.inf)
-
-
-LARGE = 2**20  # multiplications, from where the time that they take counts
-
-
-def product(a: Array, b: Array) -> Array:
-    """a @ b of nothing negative, for a bound; from above in float32, of large or float32 matrices.
-
-    That is twice as fast. A term meets at most n + 4 roundings, each of a unit roundoff or, where
-    it underflows, of 2^-149 times what it is multiplied with. The slack for these is as small as
-    that, so that the bound of a 0 stays below all normal numbers.
-    """
-    terms, given = a.shape[-1], np.result_type(a, b)
-    large = a.ndim == b.ndim == 2 and a.size * b.shape[-1] >= LARGE
-    if not (large or given == np.float32):
-        return a @ b
-    largest = max(1.0, a.max(initial=0.0), b.max(initial=0.0))
-    if not (max(largest, terms) <= 2.0**20 or given == np.float32):
-        return a @ b
-    rounded = a.astype(np.float32, copy=False) @ b.astype(np.float32, copy=False)
-    rounded *= 1 + (terms + 4) * 2.0**-23
-    if min(1, least(a)) * min(1, least(b)) < 2.0**-126:
-        rounded += terms * largest * 2.0**-147
-    return rounded.astype(given, copy=False)
-
-
-def least(x: Array) -> float:
-    """The least positive one of numbers that are not negative, infinite if there is none."""
-    unsigned = np.dtype(f"u{x.itemsize}").type
-    before = (x.view(unsigned) - unsigned(1)).min()  # ordered alike, but 0 comes last
-    return float((before + unsigned(1)).view(x.dtype)) or math.inf
 
 
 @rule(np.sum)
