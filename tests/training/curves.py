@@ -7,6 +7,7 @@ import torch
 
 from reference import mlp
 from tests.harness.record import RECORD, Record
+from tests.training.network import Nodes
 
 
 class Curves:
@@ -29,10 +30,11 @@ class Curves:
                 self.add("norm of the gradient", label, param.grad.norm())
 
     def shares(self, seen: Record) -> None:
-        """The worst errors of a step: of the loss, its gradients, and each tensor of the update."""
+        """The worst errors of a step: there, back, and of each tensor of the update."""
         worst: dict[str, float] = {}
         for ((*_, output), _), tally in seen.tallies.items():
             line = "gradients" if output.startswith("grad ") else output
+            line = "forward pass" if output in Nodes._fields else line
             worst[line] = max(worst.get(line, 0.0), tally.worst_share)
         for line, share in worst.items():
             self.add("error / bound", line, share)
