@@ -1,7 +1,6 @@
 """What layers start from: Linear's weight and bias, BatchNorm's parameters and statistics."""
 
 import math
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,6 +34,19 @@ def begin(seed: int, target: Target) -> None:
         torch.manual_seed(seed)
 
 
+def linear(
+    target: Target, in_features: int, out_features: int, bias: bool, again: bool, seed: int
+) -> nn.Linear:
+    """A layer as it starts, or as it starts again."""
+    begin(seed, target)
+    place = {"device": target.device, "dtype": target.torch_dtype}
+    layer = nn.Linear(in_features, out_features, bias, **place)
+    if again:
+        begin(seed, target)
+        layer.reset_parameters()
+    return layer
+
+
 @few
 @given(
     in_features=sides(257, 1),
@@ -49,28 +61,26 @@ def test_linear_starts_with_uniform_numbers_up_to_its_limit(
     """The weight's limit is kaiming_uniform's of slope sqrt(5), 1 / sqrt(in); so is the bias's."""
     shapes = {"weight": (out_features, in_features), "bias": (out_features,)}
     limit = math.sqrt(3) * kaiming_std(shapes["weight"], a=math.sqrt(5))
+    sizes = [math.prod(shape) for shape in shapes.values()]
     for _, paths in targets.by_dtype("module"):
         for target in paths:
-            place: Any = {"device": target.device, "dtype": target.torch_dtype}
-            begin(seed, target)
-            layer = nn.Linear(in_features, out_features, bias, **place)
-            if again:
-                begin(seed, target)
-                layer.reset_parameters()
+            layer = linear(target, in_features, out_features, bias, again, seed)
             if (layer.bias is not None) != bias:
                 deviates("Linear defaults", "bias", target, "is not as it was asked for")
 
-            def drawn(name: str, limit: float, place: Any = place) -> np.ndarray:
+            def drawn(limit: float, target: Target = target) -> np.ndarray:
                 """One after the other, first the weight."""
-                generator = torch.Generator(place["device"]).manual_seed(seed)
-                tensors = {n: torch.zeros(shape, **place) for n, shape in shapes.items()}
-                for tensor in tensors.values():
-                    tensor.uniform_(-limit, limit, generator=generator)
-                return to_numpy(tensors[name])
+                generator = torch.Generator(target.device).manual_seed(seed)
+                numbers = torch.zeros(sum(sizes), dtype=target.torch_dtype, device=target.device)
+                for part in numbers.split(sizes):
+                    part.uniform_(-limit, limit, generator=generator)
+                return to_numpy(numbers)
 
+            numbers = drawn_with(limit, drawn, target)
+            expected = {"weight": numbers[: sizes[0]], "bias": numbers[sizes[0] :]}
             for name, parameter in layer.named_parameters():
-                expected = drawn_with(limit, partial(drawn, name), target)
-                check("Linear defaults", name, target, parameter, expected)
+                wanted = expected[name].reshape(*shapes[name])
+                check("Linear defaults", name, target, parameter, wanted)
 
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

@@ -32,14 +32,12 @@ import torch
 from hypothesis import seed, settings
 from torch.nn.utils import clip_grad_value_
 
-from tests.clipping import test_clip_grad_norm, test_clip_grad_value
 from tests.clipping.gradients import Gradients
 from tests.harness import doors, profiles  # noqa: F401
 from tests.harness.record import RECORD
 from tests.harness.rounded import Rounded
 from tests.harness.strategies import arrays
 from tests.harness.targets import Target, Targets
-from tests.initialization import test_defaults
 from tests.losses.cases import Labels
 from tests.optimizers import life, verify
 from tests.optimizers.gradients import is_expanded
@@ -122,11 +120,17 @@ def recording(torch_calls: list[Call], formulas: list[Call]) -> Iterator[None]:
             args = tuple(list(x) if isgenerator(x) else x for x in args)
             given = [reads(x) for x in args]
             named = {name: reads(x) for name, x in options.items()}
+            before = len(calls)
             result = function(*args, **options)  # which may refuse, and then is not called again
+            del calls[before:]  # what it called itself will be called with it
             calls.append(partial(again, *given, **named))
             return result
 
         return call
+
+    # Imported before the profile is loaded, these properties would be those of Hypothesis' own.
+    from tests.clipping import test_clip_grad_norm, test_clip_grad_value
+    from tests.initialization import test_defaults
 
     with pytest.MonkeyPatch.context() as patch:
         for owner, name, again in (
@@ -136,10 +140,11 @@ def recording(torch_calls: list[Call], formulas: list[Call]) -> Iterator[None]:
             (Gradients, "parameters", Gradients.parameters),
             (arrays.DrawnArray, "tensor", arrays.DrawnArray.tensor),
             (Labels, "tensor", Labels.tensor),
+            (test_defaults, "linear", test_defaults.linear),
         ):
             patch.setattr(owner, name, noted(getattr(owner, name), torch_calls, again))
-        linear = noted(torch.nn.Linear, torch_calls, torch.nn.Linear)
-        patch.setattr(test_defaults, "nn", types.SimpleNamespace(Linear=linear))
+        numbers = noted(test_defaults.drawn_with, formulas, drawn_once)
+        patch.setattr(test_defaults, "drawn_with", numbers)
         for module in [m for name, m in sys.modules.items() if name.startswith("tests.")]:
             for name, value in list(vars(module).items()):
                 if not isfunction(value) or module in {doors, sys.modules[__name__]}:
@@ -174,8 +179,15 @@ def called(
         output.backward(grad_output)
 
 
+def drawn_once(parameter: float, draw: Callable[[float], np.ndarray], target: Target) -> None:
+    """The numbers alone: where a layer starts at random, what is drawn for it is the formula."""
+    draw(parameter)
+
+
 def clipped(target: Target, case: Any, parameters: list[torch.Tensor]) -> None:
     """Once more; infinities have become NaN in the meantime."""
+    from tests.clipping import test_clip_grad_norm
+
     case = replace(case, error_if_nonfinite=False)
     test_clip_grad_norm.clip(target, case, parameters)
 
