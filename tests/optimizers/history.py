@@ -43,7 +43,7 @@ def moderate(numbers: np.ndarray, fmt: Format) -> np.ndarray:
     return np.clip(numbers, -fmt.max / 8, fmt.max / 8)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class History:
     """All parameters lie in one vector, and so do their gradients at each step.
 

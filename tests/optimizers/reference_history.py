@@ -1,6 +1,7 @@
 """The reference's side of a history: the state after each event, with its bound."""
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def reference_history(
             state = {name: loaded(x, model, after_event) for name, x in state.items()}
             model = after_event
         if isinstance(event, Step):
-            grad = gradients(history, event, model)
+            grad = gradients(history, event, model.rounding)
             before = state
             for update in moment.updates:
                 after = reference_step(before, grad, update, model)
@@ -61,17 +62,19 @@ def loaded(x: Rounded, old: Model, new: Model) -> Rounded:
     return rounding.stored(copy)
 
 
-def gradients(history: History, step: Step, model: Model) -> Any:
+@lru_cache(maxsize=64)  # the models of a dtype mostly round alike
+def gradients(history: History, step: Step, rounding: Rounding) -> Any:
     """What the optimizer sees. Clipping by norm rounds like kernels of its own, on any path."""
-    numbers = history.accumulated(step, model.dtype)
-    kernel = Rounding.kernel(model.dtype)
-    grad, pieces = kernel.array(numbers), enumerate(history.pieces)
-    present = [grad[where] for i, (where, _) in pieces if i not in step.missing]
+    dtype = rounding.storage.name
+    numbers = history.accumulated(step, dtype)
+    present = [i for i in range(len(history.parameters)) if i not in step.missing]
     if step.max_norm is None or not present:
-        return model.rounding.array(numbers)
-    norm: Any = kernel.stored(get_total_norm(present))
+        return rounding.array(numbers)
+    kernel = Rounding.kernel(dtype)
+    grad = kernel.array(numbers)
+    norm: Any = kernel.stored(get_total_norm([grad[history.pieces[i][0]] for i in present]))
     # Where torch's reciprocal overflows float16 the factor is 1, as any larger one would be.
-    small = model.dtype == "float16" and norm.value - norm.bound < 2.0**-16
-    steps = kernel if small else Rounding.op_by_op(model.dtype)
+    small = dtype == "float16" and norm.value - norm.bound < 2.0**-16
+    steps = kernel if small else Rounding.op_by_op(dtype)
     (clipped,) = clip_grads_with_norm([grad], step.max_norm, steps.array(norm))
-    return model.rounding.array(kernel.stored(clipped))
+    return rounding.array(kernel.stored(clipped))

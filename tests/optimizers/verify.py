@@ -31,10 +31,10 @@ def verify(
     """Every path, in each dtype; mixed histories have all dtypes in one optimizer."""
     structure = moments(history)
     _, options = history.groups[0]
-    adam, decoupled = (
-        component != "sgd",
-        options.get("decoupled_weight_decay", component == "adamw"),
-    )
+    adam = component != "sgd"
+    decoupled = options.get("decoupled_weight_decay", component == "adamw")
+    updates = [update for moment in structure for update in moment.updates]
+    decoupled = decoupled and any(update.options["weight_decay"] for update in updates)
 
     @cache
     def evaluated(models: tuple[Model, ...]) -> list[State]:
