@@ -1,6 +1,7 @@
 """clip_grad_norm_, and the two steps it is made of: the norm, and gradients scaled by it."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch.nn.utils import clip_grad_norm_, clip_grads_with_norm_, get_total_nor
 
 from reference.clipping import clip_grads_with_norm
 from reference.clipping import get_total_norm as total_norm_of
-from tests.clipping.gradients import FOREACH, Gradients, Untouched, gradients, memory
+from tests.clipping.gradients import FOREACH, Gradients, Untouched, gradients
 from tests.harness.formats import FORMATS
 from tests.harness.rounded import Rounded
 from tests.harness.rounding import Rounding
@@ -79,11 +80,14 @@ def expected(case: ClipCase, norm: Rounded, grads: list[Any], dtype: str) -> dic
     """The clipped gradients by their places, without those of which torch is known to be wrong."""
     if wrongly_left_alone(norm, case.max_norm):
         return {}
-    found = {}
+    found: dict[int, Rounded] = {}
+    of_dtype: dict[str, dict[int, Any]] = {}
     for i, grad in zip(case.gradients.present, grads, strict=True):
-        rounding = factor_rounding(norm, case.gradients.dtype(i, dtype))
-        (clipped,) = clip_grads_with_norm([grad], case.max_norm, rounding.array(norm))
-        found[i] = grad.rounding.stored(clipped)
+        of_dtype.setdefault(case.gradients.dtype(i, dtype), {})[i] = grad
+    for own, alike in of_dtype.items():  # which have a factor in common
+        exact = factor_rounding(norm, own).array(norm)
+        clipped = clip_grads_with_norm(list(alike.values()), case.max_norm, exact)
+        found |= dict(zip(alike, map(Rounding.kernel(own).stored, clipped), strict=True))
     return found
 
 
@@ -106,8 +110,11 @@ def factor_rounding(norm: Rounded, dtype: str) -> Rounding:
     storage = norm.rounding.storage.name
     if reciprocal_overflows(norm):
         return Rounding.kernel(storage)
-    if storage == dtype:
-        return Rounding.op_by_op(storage)
+    return Rounding.op_by_op(storage) if storage == dtype else narrowing(storage, dtype)
+
+
+@cache
+def narrowing(storage: str, dtype: str) -> Rounding:
     return replace(Rounding.kernel(storage), storage=FORMATS[dtype], stores=(np.minimum,))
 
 
@@ -144,7 +151,7 @@ def refused(target: Target, case: ClipCase, message: str) -> None:
         clip(target, case, parameters)
     if not untouched.as_before():
         same = "all(map(torch.equal, *got))"
-        both = tuple(map(memory, untouched.present)), tuple(untouched.memory)
+        both = tuple(untouched.now), tuple(untouched.before)
         what = "was changed, though the call was refused"
         deviates("clip_grad_norm", "grad", target, what, both, same)
 

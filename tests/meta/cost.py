@@ -38,6 +38,7 @@ from tests.harness.record import RECORD
 from tests.harness.rounded import Rounded
 from tests.harness.strategies import arrays
 from tests.harness.targets import Target, Targets
+from tests.initialization.draws import drawn_with
 from tests.losses.cases import Labels
 from tests.optimizers import life, verify
 from tests.optimizers.gradients import is_expanded
@@ -143,7 +144,7 @@ def recording(torch_calls: list[Call], formulas: list[Call]) -> Iterator[None]:
             (test_defaults, "linear", test_defaults.linear),
         ):
             patch.setattr(owner, name, noted(getattr(owner, name), torch_calls, again))
-        numbers = noted(test_defaults.drawn_with, formulas, drawn_once)
+        numbers = noted(drawn_with, formulas, drawn_once)
         patch.setattr(test_defaults, "drawn_with", numbers)
         for module in [m for name, m in sys.modules.items() if name.startswith("tests.")]:
             for name, value in list(vars(module).items()):

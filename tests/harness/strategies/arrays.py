@@ -68,14 +68,21 @@ def tensor_of(array: DrawnArray, dtype: str) -> torch.Tensor:
 
 @lru_cache(maxsize=1000)  # see `sides`
 def arrays(
-    shape: tuple[int, ...], family: str, layout: str | None = None, special: float = 1 / 8
+    shape: tuple[int, ...],
+    family: str,
+    layout: str | None = None,
+    special: float = 1 / 8,
+    may_overlap: bool = True,
 ) -> st.SearchStrategy[DrawnArray]:
     """An array of a shape, its numbers from a family, in a drawn layout unless one is given.
+
+    Unless it `may_overlap`, no two of its elements share memory.
 
     A share `special` of the arrays has special values: zeros, infinities, NaN. In a sum they say
     little about anything else, so they are rare where sums are.
     """
-    size, layouts = math.prod(shape), (layout,) if layout else layouts_for(len(shape))
+    size = math.prod(shape)
+    layouts = (layout,) if layout else layouts_for(len(shape), may_overlap)
 
     def array(drawn: bytes) -> DrawnArray:
         values = values_of(drawn[1:], size, family, special)

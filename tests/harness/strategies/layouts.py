@@ -79,12 +79,12 @@ def everything(tensor: torch.Tensor) -> torch.Tensor:
 
 
 @cache
-def layouts_for(dims: int) -> tuple[str, ...]:
+def layouts_for(dims: int, may_overlap: bool = True) -> tuple[str, ...]:
     """Contiguous, and those that differ from it in so many dimensions; most, those of images."""
     possible = {
         "transposed": dims >= 2,
         "padded": dims >= 1,
-        "expanded": dims >= 1,
+        "expanded": dims >= 1 and may_overlap,
         "channels_last": dims == 4,
         "channels_last_3d": dims == 5,
     }
