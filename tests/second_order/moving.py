@@ -25,12 +25,11 @@ class Moving:
     directions: dict[str, DrawnArray]
     grad_output: DrawnArray
 
-    def duals(self, rounding: Rounding, dtype: str, *moving: str) -> dict[str, Dual]:
-        """The inputs, of which some move."""
+    def duals(self, rounding: Rounding, dtype: str) -> dict[str, Dual]:
         return {
             name: Dual(
                 rounding.array(x.numbers(dtype)),
-                rounding.array(self.directions[name].numbers(dtype)) if name in moving else None,
+                rounding.array(self.directions[name].numbers(dtype)),
             )
             for name, x in self.inputs.items()
         }

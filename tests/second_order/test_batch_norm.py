@@ -78,21 +78,24 @@ def how_batch_norm_moves(
     c = x - per_channel(batch_mean, x)
     s, w, u, t = (per_channel(a, x) for a in (inverse_std(var, eps), w, u, t))
 
-    def normalised(v: Any, scale: Any) -> Any:
+    css = c * s * s
+    sum_g, gc, sum_v, vc = total(g), total(g * c), total(v), total(v * c)
+
+    def normalised(v: Any, sum_v: Any, vc: Any, scale: Any) -> Any:
         """J v, times a scale."""
         h = scale * s / count
-        return h * (v * count) + -(h * total(v)) + -(h * (c * s * s * total(v * c)))
+        return h * (v * count) + -(h * sum_v) + -(h * (css * vc))
 
-    gc, vc = total(g * c), total(v * c)
-    along = total(g) * total(v) / count + -total(g * v) + 3 / count * (s * s * gc * vc)
+    along = sum_g * sum_v / count + -total(g * v) + 3 / count * (s * s * gc * vc)
     grad_input = (
-        w * (c * s * s * s * along / count)
-        + w * (vc * s * s * s / count * (total(g) / count + -g))
-        + w * (gc * s * s * s / count * (total(v) / count + -v))
-        + normalised(g, u)
+        w * (css * s * along / count)
+        + w * (vc * s * s * s / count * (sum_g / count + -g))
+        + w * (gc * s * s * s / count * (sum_v / count + -v))
+        + normalised(g, sum_g, gc, u)
     )
-    grad_weight = (v * normalised(g, 1.0)).sum(axis=axes)
-    return normalised(v, w) + u * c * s + t, grad_input, grad_weight
+    grad_weight = (v * normalised(g, sum_g, gc, 1.0)).sum(axis=axes)
+    output = normalised(v, sum_v, vc, w) + u * c * s + t
+    return output, grad_input, grad_weight
 
 
 def moved(case: MovingBatch, dtype: str) -> dict[str, Any]:

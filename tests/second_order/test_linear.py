@@ -28,27 +28,27 @@ def moving_layers(draw: st.DrawFn) -> Moving:
     return draw(moving(sizes, output_shape=(*batch, out)))
 
 
-def moved_output(case: Moving, dtype: str, kernel: Rounding) -> Rounded:
+def moved_output(duals: dict[str, Dual], dtype: str, kernel: Rounding) -> Rounded:
     """The output is linear in each input: it moves by what the direction gives in its place.
 
     Each contribution is a kernel of its own; what they come to is added in the dtype, in any order.
     """
-    (input, weight, _), (by_input, by_weight, by_bias) = (
-        [kernel.array(x.numbers(dtype)) for x in arrays.values()]
-        for arrays in (case.inputs, case.directions)
-    )
+    input, weight, bias = duals.values()
     adding = Rounding.native(dtype)
-    products = (kernel.stored(linear(*x)) for x in ((by_input, weight), (input, by_weight)))
+    products = (
+        kernel.stored(linear(*x))
+        for x in ((input.tangent, weight.value), (input.value, weight.tangent))
+    )
     first, second = map(adding.array, products)
-    return adding.stored(first + second + adding.array(by_bias))
+    return adding.stored(first + second + adding.array(bias.tangent))
 
 
 def moved(case: Moving, device: str, dtype: str) -> dict[str, Any]:
     kernel = Rounding.kernel(dtype, flushes=dtype == "bfloat16").on(device)
-    duals = case.duals(kernel, dtype, "input", "weight")
+    duals = case.duals(kernel, dtype)
     grad_output = Dual(kernel.array(case.grad_output.numbers(dtype)))
     grads = tangents(linear_backward, grad_output, duals["input"], duals["weight"])
-    output = moved_output(case, dtype, kernel)
+    output = moved_output(duals, dtype, kernel)
     return {
         "tangent": output,
         "second grad_output": output,

@@ -57,18 +57,16 @@ def moves(
 ) -> dict[str, Any]:
     """As torch has the formulas: the derivative of a square is linear, and that of 2 x is 2."""
     (input, target), (by_input, by_target) = given, directions
-    total = float(math.prod(input.shape))
+    error, total = input - target, float(math.prod(input.shape))
 
-    def products(reduction: str) -> tuple[Any, Any]:
-        grads = (
-            mse_loss_backward(v, input, target, reduction=reduction) for v in (by_input, by_target)
-        )
-        (of_input, _), (_, of_target) = grads
-        return of_input, of_target
+    def products(share: float) -> tuple[Any, Any]:
+        slope = share * error
+        return slope * by_input, -(slope * by_target)
 
-    of_input, of_target = products("none")
+    of_input, of_target = products(2.0)
     tangent = reduce(of_input + of_target, reduction, total)
-    of_input, of_target = products(reduction)
+    if reduction == "mean" and total:  # backwards, the constants are one factor
+        of_input, of_target = products(2.0 / total)
     back = [x if reduction == "none" else x.sum() for x in (of_input, of_target)]
     pulled = [reduce_backward(2.0 * (v * g), reduction, total) for v in (by_input, by_target)]
     return {
