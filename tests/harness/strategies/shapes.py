@@ -6,8 +6,6 @@ from functools import cache
 
 from hypothesis import strategies as st
 
-from tests.harness.strategies.values import block
-
 SMALL = (1, 2, 3, 4, 5, 6)
 BOUNDARIES = (15, 16, 17, 15, 16, 17, 17, 31, 32, 33, 63, 64, 65, 255, 256, 257, 1025)
 """Around the widths of vector registers, the narrowest more often, and of blocks."""
@@ -16,15 +14,10 @@ SIDES = (*4 * SMALL, 0, *BOUNDARIES)
 """In one draw: small, which shrinks best, in three of five; empty in one of forty."""
 
 
-@cache
-def possible_sides(at_most: int, at_least: int = 0) -> list[int]:
-    return [side for side in SIDES if at_least <= side <= at_most] or [at_most]
-
-
 @cache  # a strategy that is drawn from again is not validated again
 def sides(at_most: int = 1025, at_least: int = 0) -> st.SearchStrategy[int]:
     """One side of an array."""
-    return st.sampled_from(possible_sides(at_most, at_least))
+    return st.sampled_from([side for side in SIDES if at_least <= side <= at_most] or [at_most])
 
 
 def room(max_elements: int, shape: Sequence[int]) -> int:
@@ -33,16 +26,12 @@ def room(max_elements: int, shape: Sequence[int]) -> int:
 
 
 @cache
+@st.composite
 def shapes(
-    min_dims: int = 0, max_dims: int = 4, max_elements: int = 4096
-) -> st.SearchStrategy[tuple[int, ...]]:
+    draw: st.DrawFn, min_dims: int = 0, max_dims: int = 4, max_elements: int = 4096
+) -> tuple[int, ...]:
     """The sides of one array, empty and 0-d ones included, with a limit on their product."""
-
-    def shape(drawn: bytes) -> tuple[int, ...]:
-        found: list[int] = []
-        for die in drawn[1 : 1 + min_dims + drawn[0] % (max_dims - min_dims + 1)]:
-            possible = possible_sides(room(max_elements, found))
-            found.append(possible[die % len(possible)])
-        return tuple(found)
-
-    return block(1 + max_dims).map(shape)
+    shape: list[int] = []
+    for _ in range(draw(st.integers(min_dims, max_dims))):
+        shape.append(draw(sides(at_most=room(max_elements, shape))))
+    return tuple(shape)

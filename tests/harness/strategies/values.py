@@ -8,6 +8,7 @@ the digits that the dtype has.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from hashlib import shake_128
 
 import numpy as np
 from hypothesis import strategies as st
@@ -61,7 +62,12 @@ def extreme(words: np.ndarray, fmt: Format) -> np.ndarray:
 
 def zigzag(words: np.ndarray, count: int) -> np.ndarray:
     """The integers 0, -1, 1, -2, 2, ... (`count` of them), by the words' last digits."""
-    digits = (words % np.uint64(count)).astype(np.float64)
+    return zigzags(count)[words % np.uint64(count)]
+
+
+@cache
+def zigzags(count: int) -> np.ndarray:
+    digits = np.arange(count)
     return np.where(digits % 2 == 1, -(digits + 1) / 2, digits / 2)
 
 
@@ -110,8 +116,7 @@ class Values:
 def all_words(drawn: bytes, size: int) -> np.ndarray:
     words = np.resize(np.frombuffer(drawn, ">u8").astype(np.uint64), size)
     if size > WORDS_DRAWN:
-        seed = np.random.default_rng(int.from_bytes(drawn, "big"))
-        others = seed.integers(0, 2**64, size - WORDS_DRAWN, np.uint64)
+        others = np.frombuffer(shake_128(drawn).digest(8 * (size - WORDS_DRAWN)), "<u8")
         words[WORDS_DRAWN:] = np.where(words[WORDS_DRAWN:] == 0, 0, others)
     return words
 
