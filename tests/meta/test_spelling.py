@@ -7,7 +7,8 @@ import torch
 
 from tests.harness.reproducer.literals import Leaf
 from tests.harness.reproducer.spelling import expression
-from tests.harness.reproducer.tape import Tape, UnspeakableError, source
+from tests.harness.reproducer.statements import source
+from tests.harness.reproducer.tape import Tape, UnspeakableError
 
 NAMES = {"torch": torch, "inf": torch.inf, "nan": torch.nan}
 

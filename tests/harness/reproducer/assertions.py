@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 
-from tests.harness.reproducer.tape import Tape, UnspeakableError, public_name, short
+from tests.harness.reproducer.names import public_name, short
+from tests.harness.reproducer.tape import Tape, UnspeakableError
 
 OF_TORCH = (torch.Tensor, torch.nn.Module, torch.optim.Optimizer)
 

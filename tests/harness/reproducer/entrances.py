@@ -16,8 +16,10 @@ import torch
 from torch.autograd import forward_ad
 from torch.utils.hooks import RemovableHandle
 
+from tests.harness.reproducer.names import public_name
 from tests.harness.reproducer.recorder import Call, Recorder
-from tests.harness.reproducer.tape import Statement, Tape, UnspeakableError, public_name
+from tests.harness.reproducer.statements import Statement
+from tests.harness.reproducer.tape import Tape, UnspeakableError
 
 NAMESPACES = {
     "F": torch.nn.functional,
@@ -93,7 +95,7 @@ def constructor(recorder: Recorder, init: Call) -> Call:
         tape = recorder.tape
         with recorder.listening(False):
             args = tuple(recorder.prepared(x, []) for x in args)
-            recorder.notice(())
+            recorder.changes.notice(())
             try:
                 text = f"{name}({tape.arguments(args, kwargs, [])})"
             except UnspeakableError:
@@ -103,9 +105,9 @@ def constructor(recorder: Recorder, init: Call) -> Call:
             recorder.before(tape)
             init(self, *args, **kwargs)
             tape.call(self, target)
-            recorder.random = torch.default_generator.get_state()
+            recorder.changes.random = torch.default_generator.get_state()
             if isinstance(self, torch.optim.Optimizer):
-                recorder.notice_options(self, target)
+                recorder.changes.notice_options(self, target)
         return None
 
     return call

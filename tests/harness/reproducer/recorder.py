@@ -19,19 +19,12 @@ import torch
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils.hooks import RemovableHandle
 
+from tests.harness.reproducer.changes import Changes, versions
+from tests.harness.reproducer.names import parameter_names, short
 from tests.harness.reproducer.pause import PAUSE
 from tests.harness.reproducer.spelling import expression
-from tests.harness.reproducer.tape import (
-    PLAIN,
-    TRANSPARENT,
-    ComputedError,
-    Function,
-    Statement,
-    Tape,
-    UnspeakableError,
-    parameter_names,
-    short,
-)
+from tests.harness.reproducer.statements import Function, Statement
+from tests.harness.reproducer.tape import PLAIN, TRANSPARENT, ComputedError, Tape, UnspeakableError
 
 Call = Callable[..., Any]
 NAMED = (torch.Tensor, torch.nn.Module, torch.optim.Optimizer, RemovableHandle)
@@ -44,8 +37,7 @@ class Recorder:
         self.tape, self.before = Tape(), before
         self.mode: Mode | None = None
         self.levels = 0  # of forward mode that are open
-        self.options: dict[int, list[dict[str, Any]]] = {}  # of optimizers, as the tape has them
-        self.random = torch.default_generator.get_state()
+        self.changes = Changes(self.tape)
         self.replaced: dict[Call, tuple[str, Call]] = {}
 
     @contextmanager
@@ -100,7 +92,7 @@ class Recorder:
             kwargs = {k: self.prepared(x, functions) for k, x in kwargs.items()}
             leaves = list(tape.leaves)
             try:
-                self.notice(args)
+                self.changes.notice(args)
                 text = expression(tape, name, args, kwargs, parameter_names(name, function))
             except UnspeakableError as error:
                 tape.leaves_only(leaves)
@@ -134,7 +126,7 @@ class Recorder:
             statement.raised = True
             self.tape.raised = statement, error
             raise
-        self.random = torch.default_generator.get_state()
+        self.changes.random = torch.default_generator.get_state()
         statement.pure = name.endswith("__get__") or (
             result is not None
             and versions(args, kwargs) == before
@@ -274,32 +266,6 @@ class Recorder:
         self.replaced[call] = name, function
         return call
 
-    def notice(self, args: tuple[Any, ...]) -> None:
-        """What was changed between the calls: the random state, the options of an optimizer."""
-        now = torch.default_generator.get_state()
-        if not torch.equal(now, self.random):
-            seed = torch.default_generator.initial_seed()
-            if torch.equal(torch.Generator().manual_seed(seed).get_state(), now):
-                self.tape.body.append(Statement(f"torch.manual_seed({seed})"))
-            self.random = now
-        if args and isinstance(args[0], io.BytesIO) and id(args[0]) in self.tape.known:
-            self.tape.body.append(Statement(f"{self.tape.spell(args[0])}.seek({args[0].tell()})"))
-        opt = args[0] if args else None
-        inside = self.tape.body is not self.tape.statements  # where they may be torch's doing
-        name = self.tape.known.get(id(opt))
-        if isinstance(opt, torch.optim.Optimizer) and name and not inside:
-            self.notice_options(opt, name)
-
-    def notice_options(self, opt: torch.optim.Optimizer, name: str) -> None:
-        groups = [{k: v for k, v in g.items() if k != "params"} for g in opt.param_groups]
-        before = self.options.get(id(opt), groups)
-        for g, (old, new) in enumerate(zip(before, groups, strict=False)):
-            for key, value in new.items():
-                if key not in old or (old[key] is not value and old[key] != value):
-                    option = f"{name}.param_groups[{g}][{key!r}]"
-                    self.tape.body.append(Statement(f"{option} = {self.tape.spell(value, key)}"))
-        self.options[id(opt)] = groups
-
     def name_of(self, name: str, result: Any, args: Any) -> str:
         if isinstance(result, torch.optim.Optimizer):
             return "opt"
@@ -328,24 +294,6 @@ class Mode(TorchFunctionMode):
             return recorder.record(name, func, args, kwargs or {})
         finally:
             recorder.mode = self
-
-
-def versions(*given: Any) -> list[int]:
-    """How often each tensor within the arguments, and its gradient, has been written to."""
-    found: list[int] = []
-    for x in given:
-        match x:
-            case torch.Tensor():
-                found += [x._version, x.grad._version if x.is_leaf and x.grad is not None else -1]
-            case torch.nn.Module():
-                found += versions(*x.parameters(), *x.buffers())
-            case torch.optim.Optimizer():
-                found += versions([group["params"] for group in x.param_groups], dict(x.state))
-            case dict():
-                found += versions(*x.values())
-            case tuple() | list():
-                found += versions(*x)
-    return found
 
 
 def is_plain(x: Any) -> bool:

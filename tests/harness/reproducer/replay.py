@@ -24,7 +24,8 @@ from tests.harness.reproducer.entrances import recording
 from tests.harness.reproducer.recorder import Recorder
 from tests.harness.reproducer.script import Script
 from tests.harness.reproducer.slicing import mentions, needed, words
-from tests.harness.reproducer.tape import Statement, Tape, walk
+from tests.harness.reproducer.statements import Statement, walk
+from tests.harness.reproducer.tape import Tape
 from tests.harness.verdict import Deviation
 
 SEED = Statement("torch.manual_seed(0)")  # for numbers that nobody has seeded

@@ -12,7 +12,8 @@ import torch
 from tests.harness.reproducer.endings import Ending, Refusing
 from tests.harness.reproducer.literals import PACKED
 from tests.harness.reproducer.slicing import words
-from tests.harness.reproducer.tape import Statement, Tape, source
+from tests.harness.reproducer.statements import Statement, source
+from tests.harness.reproducer.tape import Tape
 from tests.harness.switches import source as source_of
 from tests.harness.switches import switched
 

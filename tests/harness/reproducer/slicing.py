@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tests.harness.reproducer.tape import Statement, Tape, walk
+from tests.harness.reproducer.statements import Statement, walk
+from tests.harness.reproducer.tape import Tape
 
 
 def needed(

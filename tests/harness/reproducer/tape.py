@@ -1,24 +1,21 @@
-"""What is recorded of a test: the leaves, and the calls of torch as statements of Python."""
+"""What is recorded of a test: the leaves, the statements, and the names of all that is known."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 import io
 import re
-import types
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
 import torch
 
 from tests.harness.reproducer.literals import Leaf
+from tests.harness.reproducer.names import public_name
 from tests.harness.reproducer.places import places
+from tests.harness.reproducer.statements import Statement, walk
 
 PLAIN = (bool, int, str, torch.dtype, torch.layout, torch.memory_format, type(None), type(...))
-SUPPRESSED = ("contextlib.suppress(Exception)",)
 TRANSPARENT = ("detach", "requires_grad_")  # of a leaf they make a leaf
 
 
@@ -30,70 +27,8 @@ class ComputedError(UnspeakableError):
     """A result of torch, whose numbers must not be written down: a sound torch has others."""
 
 
-@dataclass
-class Function:
-    """A function that was given to torch, with what it did when torch called it first."""
-
-    name: str
-    parameters: list[str] = field(default_factory=list)
-    body: list[Statement] = field(default_factory=list)
-    result: str = "None"
-    in_a_call: bool = True  # or in none that can be written down
-    is_called: bool = False
-
-    def lines(self, kept: Callable[[Statement], bool]) -> Iterator[str]:
-        yield f"def {self.name}({', '.join([*self.parameters, '*_'])}):"
-        if not self.is_called:
-            yield "    raise SystemExit(0)  # where torch was wrong, it never called this"
-        for line in (*source(self.body, kept), f"return {self.result}"):
-            yield f"    {line}"
-
-
-@dataclass(eq=False)
-class Statement:
-    """One call; the functions that are to be defined before it; in which contexts it is made."""
-
-    text: str
-    target: str = ""
-    functions: list[Function] = field(default_factory=list)
-    contexts: tuple[str, ...] = ()
-    raised: bool = False
-    pure: bool = False  # it changes nothing, so it matters only where its result does
-
-    def __str__(self) -> str:
-        return f"{self.target} = {self.text}" if self.target else self.text
-
-    @property
-    def may_be_refused(self) -> bool:
-        """It was; or it registers a hook that nobody called, for which there may be no use."""
-        never = self.functions and not any(function.is_called for function in self.functions)
-        return self.raised or bool(never and ".register_" in self.text)
-
-
-def source(statements: Iterable[Statement], kept: Callable[[Statement], bool]) -> Iterator[str]:
-    """Lines of Python; statements of the same contexts stand under one `with`."""
-    open_contexts: tuple[str, ...] = ()
-    for statement in filter(kept, statements):
-        for function in statement.functions:
-            open_contexts = ()
-            yield from function.lines(kept)
-        contexts = statement.contexts + (SUPPRESSED if statement.may_be_refused else ())
-        if contexts and contexts != open_contexts:
-            yield f"with {', '.join(contexts)}:"
-        open_contexts = contexts
-        yield ("    " if open_contexts else "") + str(statement)
-
-
-def walk(statements: Iterable[Statement]) -> Iterator[Statement]:
-    """All statements, those of functions before those that call them."""
-    for statement in statements:
-        for function in statement.functions:
-            yield from walk(function.body)
-        yield statement
-
-
 class Tape:
-    """Statements and leaves, and the names of all that is known."""
+    """Written by the recorder, while a test runs; read by the script."""
 
     def __init__(self) -> None:
         self.statements: list[Statement] = []
@@ -302,38 +237,3 @@ class Tape:
         hints = hints + ["x"] * (len(args) - len(hints))
         parts = [self.spell(x, hint) for x, hint in zip(args, hints, strict=False)]
         return ", ".join([*parts, *(f"{k}={self.spell(x, k)}" for k, x in kwargs.items())])
-
-
-@functools.cache
-def public_name(cls: type) -> str | None:
-    for namespace in ("torch.nn", "torch.optim", "torch.amp", "torch"):
-        module = functools.reduce(getattr, namespace.split(".")[1:], torch)
-        if getattr(module, cls.__name__, None) is cls:
-            return f"{namespace}.{cls.__name__}"
-    return None
-
-
-@functools.cache
-def signatures() -> dict[str, list[str]]:
-    """The parameters of functions and methods, those written in C++ included, by name."""
-    found = {}
-    for function, dummy in torch.overrides.get_testing_overrides().items():
-        if name := torch.overrides.resolve_name(function):
-            found[short(name)] = list(inspect.signature(dummy).parameters)
-    return found
-
-
-def short(name: str) -> str:
-    """As a script has it: functionals by F, methods from the dot on."""
-    return name.replace("torch.nn.functional.", "F.").replace("torch.Tensor.", ".")
-
-
-def parameter_names(name: str, function: Callable[..., Any]) -> list[str]:
-    """For leaves to be called by."""
-    if name in signatures():
-        return signatures()[name]
-    if not isinstance(function, types.FunctionType):
-        return []
-    return [
-        p.name for p in inspect.signature(function).parameters.values() if p.kind < p.VAR_POSITIONAL
-    ]
