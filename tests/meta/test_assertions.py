@@ -41,7 +41,7 @@ def a_member() -> None:
     module = nn.Sequential(nn.ReLU())
     y = module(ones(3))
     assert isinstance(module[0], nn.ReLU)
-    assert y.max() <= 1, f"{y}"
+    assert isinstance(module, nn.Linear) or y.max() <= 1, f"{y}"
 
 
 def a_lambda() -> None:
@@ -87,7 +87,40 @@ def of_an_array() -> None:
     assert torch.equal(torch.ones(1), torch.from_numpy(y))
 
 
-@pytest.mark.parametrize("test", [of_nothing, of_the_test, of_numbers, of_an_array])
+def of_a_number() -> None:
+    twice = F.relu(ones(1)).tolist()
+    assert F.relu(ones(1)).tolist() != twice
+
+
+def of_a_dtype() -> None:
+    y = F.relu(ones(1))
+    dtype = y.dtype
+    assert (y.item(), dtype) == (1, torch.float32)
+
+
+def of_what_is_not_there() -> None:
+    y, numbers = F.relu(ones(1)), list[float]()
+    assert y.item() == 1 and numbers[0] == 1  # noqa: PT018
+
+
+def by_hand() -> None:
+    if F.relu(ones(1)).item() != 1:
+        raise AssertionError("in no assert statement")
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        of_nothing,
+        of_the_test,
+        of_numbers,
+        of_an_array,
+        of_a_number,
+        of_a_dtype,
+        of_what_is_not_there,
+        by_hand,
+    ],
+)
 def test_what_a_test_made_of_it_is_not_asked(test: Callable[[], None]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(F, "relu", lambda x: 2 * torch.relu(x))

@@ -125,6 +125,24 @@ def test_of_an_optimizer_that_cannot_be_written_what_it_calls_is() -> None:
     assert any(".add_(" in line and line.endswith(", alpha=-1.0)") for line in found)
 
 
+def test_of_a_closure_given_to_such_an_optimizer_the_calls_are_written() -> None:
+    def test() -> None:
+        p = parameter(1.0)
+        opt = torch.optim.SGD([{"params": [p], "tag": object()}], lr=1.0)
+
+        def closure() -> torch.Tensor:
+            loss = p.square()
+            loss.backward(literal(torch.ones)(1))
+            return loss
+
+        opt.step(closure)
+        holds(p, [-1.0])
+
+    found = lines(test)
+    assert not any("closure" in line or "def " in line for line in found)
+    assert any(".square()" in line for line in found)
+
+
 def test_functions_that_a_test_holds_are_replaced_for_a_while() -> None:
     function = torch.func.vjp
     held = {"f": function, "pair": (function, 1), "table": {"inner": [], "f": function}}
