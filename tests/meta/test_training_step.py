@@ -1,5 +1,6 @@
 """A small error anywhere in a step of the MNIST network is found, and where it is, is said."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -58,4 +59,13 @@ def test_a_gradient_that_is_missing_is_named() -> None:
     images, labels, nodes, params = step()
     params[0].grad = None
     with pytest.raises(Deviation, match=r"mnist: grad weight1 on .* is missing"):
+        verify_nodes("mnist", TARGET, images, labels, params, nodes)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, 3e38])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_what_is_not_finite_is_found_where_it_is(output: str, wrong: float) -> None:
+    images, labels, nodes, params = step()
+    made(output, nodes, params).detach().view(-1)[-1] = wrong
+    with pytest.raises(Deviation, match=rf"mnist: {output} on cpu float32 mnist deviates"):
         verify_nodes("mnist", TARGET, images, labels, params, nodes)

@@ -31,6 +31,7 @@ Part = Callable[[Callable[[np.ndarray], Any], Any, Any], Any]
 ALL, FIRST = slice(None), np.zeros(1, np.int64)  # rows or columns
 
 
+@np.errstate(all="ignore")  # what a wrong torch makes may be anything
 def verify_nodes(
     component: str,
     target: Target,
@@ -54,7 +55,7 @@ def verify_nodes(
         return to_numpy(actual, np.float32)
 
     def large(output: str, actual: torch.Tensor | None, terms: int, part: Part) -> np.ndarray:
-        """Sums of so many products."""
+        """Sums of so many products, of which few are far."""
         value = part(np.asarray, ALL, ALL)
         if actual is None or actual.shape != value.shape:
             return held(output, actual, part(tracked, ALL, ALL))
@@ -113,11 +114,10 @@ def verify_nodes(
 
 def is_far(got: np.ndarray, value: np.ndarray, roundings: int) -> np.ndarray:
     """Where they differ by more than each may be off in any case."""
-    with np.errstate(all="ignore"):
-        apart, size = got - value, np.abs(value)
-        np.abs(apart, out=apart)
-        size *= 2 * roundings * FLOAT32.unit
-        return ~(apart <= size)
+    apart, size = got - value, np.abs(value)
+    np.abs(apart, out=apart)
+    size *= 2 * roundings * FLOAT32.unit
+    return ~(apart <= size)
 
 
 def vectors(states: Iterable[Parameters]) -> dict[str, torch.Tensor]:
@@ -129,6 +129,7 @@ def vectors(states: Iterable[Parameters]) -> dict[str, torch.Tensor]:
     return {name: torch.cat(tensors) for name, tensors in gathered.items() if name != "step"}
 
 
+@np.errstate(all="ignore")
 def verify_update(
     component: str,
     target: Target,
