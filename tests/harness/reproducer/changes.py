@@ -25,11 +25,11 @@ class Changes:
             if torch.equal(torch.Generator().manual_seed(seed).get_state(), now):
                 self.tape.body.append(Statement(f"torch.manual_seed({seed})"))
             self.random = now
-        if args and isinstance(args[0], io.BytesIO) and id(args[0]) in self.tape.known:
+        if args and isinstance(args[0], io.BytesIO) and self.tape.name(args[0]):
             self.tape.body.append(Statement(f"{self.tape.spell(args[0])}.seek({args[0].tell()})"))
         opt = args[0] if args else None
         inside = self.tape.body is not self.tape.statements  # where they may be torch's doing
-        name = self.tape.known.get(id(opt))
+        name = self.tape.name(opt)
         if isinstance(opt, torch.optim.Optimizer) and name and not inside:
             self.notice_options(opt, name)
 

@@ -100,8 +100,7 @@ class Recorder:
                     noted.in_a_call = False
                 if isinstance(error, ComputedError):
                     result = function(*args, **kwargs)
-                    tape.kept.append(result)
-                    tape.computed.add(id(result))
+                    tape.values.keep(result).computed = True
                     return result
             else:
                 statement = Statement(text, "", functions, self.contexts())
@@ -137,7 +136,7 @@ class Recorder:
         self.tape.last = statement
         if result is None:
             return result
-        if id(result) in self.tape.known:
+        if self.tape.name(result):
             given_back = isinstance(result, torch.Tensor) and any(result is x for x in args)
             if given_back and not name.endswith("_"):  # as nothing in place does
                 statement.target = self.tape.fresh(self.name_of(name, result, args))
@@ -145,8 +144,7 @@ class Recorder:
             return result
         if is_plain(result):
             if isinstance(result, float | list | tuple):  # others are not one's own
-                self.tape.kept.append(result)
-                self.tape.computed.add(id(result))
+                self.tape.values.keep(result).computed = True
             if statement.pure:
                 self.tape.body.remove(statement)
             return result
@@ -162,11 +160,10 @@ class Recorder:
         if isinstance(x, Iterator) and not isinstance(x, io.BytesIO):
             items = list(x)
             again = iter(items)
-            self.tape.iterated[id(again)] = items
-            self.tape.kept.append(again)
+            self.tape.values.keep(again).gives = items
             return again
         if isinstance(x, types.FunctionType | types.MethodType | functools.partial):
-            return x if id(x) in self.tape.known else self.traced(x, functions)
+            return x if self.tape.name(x) else self.traced(x, functions)
         return x
 
     def traced(self, function: Call, functions: list[Function]) -> Call:
@@ -180,7 +177,7 @@ class Recorder:
                 return function(*args, **kwargs)
             noted.is_called = True
             outside, tape.body = tape.body, noted.body
-            known = dict(tape.known)
+            names = {id(value.it): value.name for value in tape.values}
             for x in args:
                 noted.parameters.append(tape.fresh("x"))
                 tape.call(x, noted.parameters[-1])
@@ -194,13 +191,10 @@ class Recorder:
             finally:
                 tape.body = outside
                 inner = {*noted.parameters, *(statement.target for statement in noted.body)}
-                for key, name in list(tape.known.items()):
-                    if re.split(r"\W", name)[0] in inner:  # which nobody outside knows
-                        tape.known.pop(key)
-                        if key in known:
-                            tape.known[key] = known[key]
-                        else:
-                            tape.computed.add(key)
+                for value in tape.values:
+                    if re.split(r"\W", value.name)[0] in inner:  # which nobody outside knows
+                        value.name = names.get(id(value.it), "")
+                        value.computed |= not value.name
             return result
 
         tape.call(call, noted.name)
@@ -235,7 +229,7 @@ class Recorder:
     def explored(self, result: Any, name: str) -> tuple[Any, bool]:
         """Name all that a result consists of; what is to be handed on, and whether there is any."""
         tape = self.tape
-        tape.kept.append(result)
+        tape.values.keep(result)
         if isinstance(result, tuple | list):
             parts = [self.explored(x, f"{name}[{i}]") for i, x in enumerate(result)]
             if type(result) in {tuple, list}:
@@ -250,7 +244,7 @@ class Recorder:
             result = self.replacement(name, result)
         elif not isinstance(result, NAMED):
             return result, False
-        if id(result) not in tape.known:
+        if not tape.name(result):
             tape.call(result, name)
         return result, True
 
@@ -272,7 +266,7 @@ class Recorder:
         if isinstance(result, torch.nn.Module):
             return type(result).__name__.lower()
         if name == ".grad.__get__":
-            return f"grad_{self.tape.known.get(id(args[0]), 'x')}"
+            return f"grad_{self.tape.name(args[0]) or 'x'}"
         return "y"
 
 

@@ -20,7 +20,7 @@ def expression(  # noqa: PLR0911  (one for each way of writing)
         return f"{name}({tape.arguments(args, kwargs, hints)})"
     owner = tape.spell(args[0], hints[0] if hints else "x")
     if name.startswith(".grad."):
-        owner = tape.former.get(id(args[0]), owner)
+        owner = tape.values.look(args[0]).former or owner
     name, args, hints = name[1:], args[1:], hints[1:]
     if name.endswith(".__get__"):
         return f"{owner}.{name.removesuffix('.__get__')}"

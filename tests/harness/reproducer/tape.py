@@ -14,6 +14,7 @@ from tests.harness.reproducer.literals import Leaf
 from tests.harness.reproducer.names import public_name
 from tests.harness.reproducer.places import places
 from tests.harness.reproducer.statements import Statement, walk
+from tests.harness.reproducer.values import Values
 
 PLAIN = (bool, int, str, torch.dtype, torch.layout, torch.memory_format, type(None), type(...))
 TRANSPARENT = ("detach", "requires_grad_")  # of a leaf they make a leaf
@@ -35,13 +36,8 @@ class Tape:
         self.body = self.statements  # of the function that is being recorded
         self.leaves: list[Leaf] = []
         self.dropped: list[Leaf] = []  # of the last call, if all that it gave was a number
-        self.known: dict[int, str] = {}
-        self.kept: list[Any] = []  # so that no address is used twice
-        self.iterated: dict[int, list[Any]] = {}  # what an iterator gives
-        self.computed: set[int] = set()  # what was made of results that are not on the tape
+        self.values = Values()
         self.taken = {"got", "expected", "torch", "F", "sys"}
-        self.former: dict[int, str] = {}  # names
-        self.held: dict[int, dict[Any, int]] = {}  # what is in the dictionaries that are known
         self.last: Statement | None = None
         self.raised: tuple[Statement, BaseException] | None = None  # the last
 
@@ -54,28 +50,32 @@ class Tape:
 
     def call(self, value: Any, name: str) -> None:
         """From now on, the value has a name."""
-        self.known[id(value)] = name
-        self.kept.append(value)
+        self.values.keep(value).name = name
+
+    def name(self, value: Any) -> str:
+        """Empty, if it has none."""
+        return self.values.look(value).name
 
     def rename(self, value: torch.Tensor, name: str) -> None:
         """What a call has given back goes by its name; only its gradient is asked for as before.
 
         Another torch may give back another tensor there.
         """
-        self.former.setdefault(id(value), self.known[id(value)])
-        self.known[id(value)] = name
+        known = self.values.keep(value)
+        known.former = known.former or known.name
+        known.name = name
 
     def hold(self, value: dict[Any, Any], name: str) -> None:
         """The same, as long as nobody changes what it holds."""
         self.call(value, name)
-        self.held[id(value)] = {key: id(x) for key, x in value.items()}
+        self.values.keep(value).holds = {key: id(x) for key, x in value.items()}
 
     def is_held(self, value: Any) -> bool:
         """As it was given, with all in it."""
         if not isinstance(value, dict):
             return all(map(self.is_held, value)) if isinstance(value, list) else True
         now = {key: id(x) for key, x in value.items()}
-        return self.held.get(id(value)) == now and all(map(self.is_held, value.values()))
+        return self.values.look(value).holds == now and all(map(self.is_held, value.values()))
 
     def spell(  # noqa: PLR0911, PLR0912  (one for each kind)
         self, value: Any, hint: str = "x"
@@ -83,8 +83,9 @@ class Tape:
         """Python source for an argument. What is not known yet becomes a leaf."""
         if isinstance(value, torch.Tensor) and self.stands_twice(value):
             raise ComputedError("a tensor in two places")
-        if id(value) in self.known and (not isinstance(value, dict) or self.is_held(value)):
-            return self.known[id(value)]
+        known = self.values.look(value)
+        if known.name and (not isinstance(value, dict) or self.is_held(value)):
+            return known.name
         if isinstance(value, torch.Tensor | torch.nn.Module) and (place := self.located(value)):
             return place
         if isinstance(value, torch.Tensor):
@@ -100,8 +101,8 @@ class Tape:
             return repr(str(value))
         if isinstance(value, tuple | list | set | frozenset):
             return self.collection(value, hint)
-        if id(value) in self.iterated:
-            return f"iter({self.spell(self.iterated[id(value)], hint)})"
+        if known.gives is not None:
+            return f"iter({self.spell(known.gives, hint)})"
         if isinstance(value, dict):
             pairs = (f"{self.spell(k)}: {self.spell(v, str(k))}" for k, v in value.items())
             return f"{{{', '.join(pairs)}}}"
@@ -118,7 +119,7 @@ class Tape:
 
     def plain(self, value: Any) -> str:
         """Numbers and names, alone and in collections, that no recorded call gave."""
-        if id(value) in self.computed:
+        if self.values.look(value).computed:
             raise ComputedError("a number")
         if isinstance(value, list | tuple | dict):
             for x in (*value, *(value.values() if isinstance(value, dict) else ())):
@@ -139,9 +140,9 @@ class Tape:
         """Nothing has been done with a tensor so far that anyone would need to know."""
         if x.grad_fn is not None:
             return False
-        if id(x) not in self.known:
+        name = self.name(x)
+        if not name:
             return self.located(x) is None
-        name = self.known[id(x)]
         mentioned = re.compile(rf"\b{name}\b")
         return name in {leaf.name for leaf in self.leaves} and not any(
             mentioned.search(str(statement)) for statement in walk(self.statements)
@@ -149,27 +150,27 @@ class Tape:
 
     def leaves_only(self, leaves: list[Leaf]) -> None:
         """Forget all others: what mentioned them is not on the tape."""
-        for value in list(self.kept):
-            name = self.known.get(id(value))
-            if any(leaf.name == name for leaf in self.leaves if leaf not in leaves):
-                self.forget(value)
+        others = {leaf.name for leaf in self.leaves if leaf not in leaves}
+        for value in self.values:
+            if value.name in others:
+                self.forget(value.it)
 
     def forget(self, x: torch.Tensor) -> None:
-        name = self.known.pop(id(x), None)
+        name = self.name(x)
+        self.values.forget(x)
         self.leaves = [leaf for leaf in self.leaves if leaf.name != name]
-        self.kept = [value for value in self.kept if value is not x]
-        self.taken.discard(name or "")
+        self.taken.discard(name)
 
     def name_of(self, x: Any) -> str | None:
         """The expression for what is known."""
-        return self.known.get(id(x)) or self.located(x)
+        return self.name(x) or self.located(x)
 
     def stands_twice(self, x: torch.Tensor) -> bool:
         """Whether the state of an optimizer is also a leaf, or the state of another parameter.
 
         A sound torch has two tensors there, and a script could not tell which one is meant.
         """
-        is_leaf = self.known.get(id(x)) in {leaf.name for leaf in self.leaves}
+        is_leaf = self.name(x) in {leaf.name for leaf in self.leaves}
         found = (sum(y is x for y in state) for state in self.states())
         return any(places and places + is_leaf > 1 for places in found)
 
@@ -187,9 +188,9 @@ class Tape:
 
     def states(self) -> Iterator[list[Any]]:
         """All that each optimizer keeps."""
-        for opt in self.kept:
-            if isinstance(opt, torch.optim.Optimizer):
-                yield [y for of_one in opt.state.values() for y in of_one.values()]
+        for value in self.values:
+            if isinstance(value.it, torch.optim.Optimizer):
+                yield [y for of_one in value.it.state.values() for y in of_one.values()]
 
     def expression_of(self, x: Any) -> str | None:
         """The same for modules, optimizers, and tuples of what is known."""
@@ -203,7 +204,7 @@ class Tape:
         ordinary = type(x) in {torch.Tensor, torch.nn.Parameter} and x.layout == torch.strided
         if not ordinary or x.is_meta:
             raise UnspeakableError(type(x).__name__)
-        if id(x) in self.computed or self.is_of_a_state(x):
+        if self.values.look(x).computed or self.is_of_a_state(x):
             raise ComputedError("what torch has computed")
         try:
             leaf = Leaf.of(self.fresh(hint), x)
@@ -215,9 +216,9 @@ class Tape:
 
     def located(self, x: Any) -> str | None:
         """Where it is found in a module or an optimizer that has a name."""
-        for owner in self.kept:
-            if name := self.known.get(id(owner)):
-                for place, found in places(owner, name, self.known):
+        for owner in self.values:
+            if owner.name:
+                for place, found in places(owner.it, owner.name, self.name):
                     if found is x:
                         return place
         return None
