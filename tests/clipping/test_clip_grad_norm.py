@@ -41,12 +41,13 @@ class ClipCase:
 
 @st.composite
 def clip_cases(draw: st.DrawFn) -> ClipCase:
+    error_if_nonfinite = draw(st.sampled_from((False, False, True)))
     return ClipCase(
-        gradients=draw(gradients(families)),
+        gradients=draw(gradients(families, special=1 if error_if_nonfinite else 1 / 8)),
         max_norm=draw(max_norms),
         norm_type=draw(norm_types),
         in_two_steps=draw(st.booleans()),
-        error_if_nonfinite=draw(st.booleans()),
+        error_if_nonfinite=error_if_nonfinite,
     )
 
 
