@@ -87,7 +87,7 @@ def maxima_added_up(sound: Function) -> Function:
 
     def total(grads: Any, order: float = 2.0, *args: Any) -> Any:
         grads = list(grads)
-        if order != math.inf or len(grads) < 2:
+        if order != math.inf or len(grads) < 2 or any(grad.numel() == 0 for grad in grads):
             return sound(grads, order, *args)
         norms = [sound([grad], order, *args) for grad in grads]
         return torch.stack([norm.to(norms[0].dtype) for norm in norms]).sum()
