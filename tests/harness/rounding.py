@@ -12,7 +12,7 @@ import numpy as np
 from tests.harness import propagation  # noqa: F401  (its rules make Rounded arrays compute)
 from tests.harness.formats import FLOAT32, FORMATS, Format, flushes_here, last_bit
 from tests.harness.products import Products, products_on
-from tests.harness.rounded import RULES, Array, Rounded, all_below
+from tests.harness.rounded import RULES, Array, Rounded, all_below, all_finite
 
 CHOICES = (np.maximum, np.minimum, np.where)  # among what has been stored: they round nothing
 
@@ -50,7 +50,7 @@ class Rounding:
         Some of torch's (`add` with its `alpha`, the foreach ones) round a Python number to the
         dtype of the arrays first, and others do not.
         """
-        kernel = cls.kernel(dtype, flushes=flushes)
+        kernel = cls.kernel(dtype, flushes=True) if flushes else cls.kernel(dtype)  # of one cache
         if kernel.compute == kernel.storage:
             return kernel
         stores = tuple(function for function in RULES if function not in CHOICES)
@@ -108,6 +108,10 @@ class Rounding:
         or order the terms so as to avoid it. At its end, where all terms pull the same way, there
         is no choice: the result is infinite.
         """
+        if x.before is not None and x.rounding is self:  # by the last operation of the formula
+            if all_finite(x.bound):
+                return x
+            x = x.before
         with np.errstate(all="ignore"):
             return self._stored(x, certain_overflow=True)
 

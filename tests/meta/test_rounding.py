@@ -183,6 +183,27 @@ def test_products_that_underflow_add_up_their_errors() -> None:
     assert admits(F32.stored(product + product + product), 3 * rounded)
 
 
+@pytest.mark.parametrize(("term", "admitted"), [(-1.56e38, True), (-1.0e38, False)])
+def test_terms_that_may_overflow_by_their_errors_meet_an_infinity(
+    term: float, admitted: bool
+) -> None:
+    """-1.84e38, which is off by 7e35, and -1.56e38 come to 3.407e38: -inf, and with inf, NaN."""
+    bfloat16 = Rounding.native("bfloat16")
+    inexact = Rounded(bfloat16, np.array([-1.84e38]), np.array([7e35]))
+    total = inexact + bfloat16.array([INF]) + bfloat16.array([term])
+    assert admits(total, INF)
+    assert admits(total, NAN) == admitted
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_what_the_last_operation_has_stored_is_not_rounded_again(dtype: str) -> None:
+    op_by_op = Rounding.op_by_op(dtype)
+    product = op_by_op.array([1.0 + 2.0**-7]) * op_by_op.array([1.0 + 2.0**-6])
+    half = FORMATS[dtype].half_ulp(product.value)
+    assert half <= product.bound < half * (1 + 2.0**-10)
+    assert (op_by_op.stored(product).bound == product.bound).all()
+
+
 def test_a_partial_sum_that_may_overflow_meets_the_infinity_that_is_added() -> None:
     sum_ = np.sum(F32.array([FLOAT32.max, -INF]), axis=0) + F32.array(FLOAT32.max)
     assert admits(F32.stored(sum_), -INF, NAN)  # inf - inf, where the largest come first

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.harness.rounded import RULES, Array, Rounded, all_finite
+from tests.harness.rounded import RULES, Array, Rounded, all_finite, plus
 
 Rule = Callable[..., Any]
 
@@ -42,9 +42,12 @@ def result(
     finite_throughout = all_finite(value)
     if not finite_throughout:
         finite = np.isfinite(value)
-        magnitude = np.where(finite, np.abs(value), 0.0) if magnitude is None else magnitude
         settled = prescribed() if prescribed else settled_by_operands(*operands)
-        settled = settled & (magnitude < rounding.compute.overflow)
+        if magnitude is not None:
+            # Of a sum: the other terms, as large as they may come to be before the infinite one.
+            reach = plus(magnitude, error) * (1 + roundings * rounding.compute.unit)
+            settled = settled & (reach < rounding.compute.overflow)
+            magnitude = np.where(finite, magnitude, reach)
         error = np.where(finite, error, np.where(settled, 0.0, np.inf))
     rounded = Rounded(rounding, value, error, magnitude, roundings, last_bit, underflows=underflows)
     rounded.all_finite = finite_throughout
