@@ -47,6 +47,8 @@ RULES: dict[Any, Callable[..., Any]] = {}  # NumPy function -> rule, filled by `
 class Rounded(NDArrayOperatorsMixin):
     """An array of open sums. Reference code may do with it whatever `RULES` has a rule for."""
 
+    is_stored = False  # in the format in which its rounding stores: a copy rounds nothing
+
     def __init__(
         self,
         rounding: Rounding,
@@ -125,9 +127,10 @@ class Rounded(NDArrayOperatorsMixin):
         bound = plus(bound, self.error)
         if not self.all_finite:  # either settled or anything at all
             bound = np.where(np.isfinite(self.value), bound, self.error)
-        if self.last_bit >= compute.last_bit:
+        if self.last_bit >= compute.last_bit and not self.is_off_everywhere:
             largest = min(2.0 ** min(self.last_bit + compute.precision, 1023), compute.max)
-            bound = np.where((self.magnitude <= largest) & (self.error == 0), 0.0, bound)
+            exact = (self.magnitude <= largest) & (self.error == 0)
+            bound = np.where(exact, 0.0, bound) if np.count_nonzero(exact) else bound
         if gamma < 1 and all_below(reach, compute.overflow / 4):
             return bound, bound
         # NaN, which is 0 times what may be anything, is not below it either.
@@ -137,6 +140,11 @@ class Rounded(NDArrayOperatorsMixin):
     def is_exact(self) -> bool:
         """Nothing is off anywhere, so operations may skip the propagation of errors."""
         return self.roundings == 0 and isinstance(self.error, float)
+
+    @property
+    def is_off_everywhere(self) -> bool:
+        """No term is exact in any element."""
+        return not isinstance(self.error, float) and all_true(self.error)
 
     @property
     def closed_bound(self) -> Array | float:
@@ -180,7 +188,7 @@ class Rounded(NDArrayOperatorsMixin):
 
     def _rearranged(self, pick: Callable[[Array], Array]) -> Rounded:
         """Pick or reorder elements: no arithmetic, so the sums stay as they are."""
-        return Rounded(
+        picked = Rounded(
             self.rounding,
             pick(self.value),
             0.0 if isinstance(self.error, float) else pick(self.error),
@@ -190,6 +198,8 @@ class Rounded(NDArrayOperatorsMixin):
             self.selected,
             underflows=self.underflows,
         )
+        picked.is_stored = self.is_stored
+        return picked
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or kwargs or ufunc not in RULES:

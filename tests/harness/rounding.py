@@ -12,9 +12,13 @@ import numpy as np
 from tests.harness import propagation  # noqa: F401  (its rules make Rounded arrays compute)
 from tests.harness.formats import FLOAT32, FORMATS, Format, flushes_here, last_bit
 from tests.harness.products import Products, products_on
-from tests.harness.rounded import RULES, Array, Rounded, all_below, all_finite
+from tests.harness.rounded import RULES, Array, Rounded, all_below, all_finite, all_true
 
-CHOICES = (np.maximum, np.minimum, np.where)  # among what has been stored: they round nothing
+# They copy what has been stored, and round nothing.
+COPIES = (
+    *(np.maximum, np.minimum, np.max, np.min, np.where),
+    *(np.absolute, np.negative, np.broadcast_to, np.moveaxis, np.stack),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +57,7 @@ class Rounding:
         kernel = cls.kernel(dtype, flushes=True) if flushes else cls.kernel(dtype)  # of one cache
         if kernel.compute == kernel.storage:
             return kernel
-        stores = tuple(function for function in RULES if function not in CHOICES)
+        stores = tuple(function for function in RULES if function not in COPIES)
         return cls(kernel.compute, kernel.storage, kernel.storage, stores)
 
     @classmethod
@@ -108,10 +112,9 @@ class Rounding:
         or order the terms so as to avoid it. At its end, where all terms pull the same way, there
         is no choice: the result is infinite.
         """
-        if x.before is not None and x.rounding is self:  # by the last operation of the formula
-            if all_finite(x.bound):
-                return x
-            x = x.before
+        if x.is_stored and x.rounding is self and all_finite(x.bound):
+            return x  # by the last operation of the formula
+        x = x.before if x.before is not None and x.rounding is self else x
         with np.errstate(all="ignore"):
             return self._stored(x, certain_overflow=True)
 
@@ -121,6 +124,7 @@ class Rounding:
             value, bound = self.narrowed(x, value, bound, certain_overflow)
         error = bound if np.count_nonzero(bound) else 0.0
         stored = Rounded(self, value, error, None, 0, x.last_bit, x.selected, before=x)
+        stored.is_stored = True
         if value is x.value:
             stored.absolute, stored.all_finite = x.absolute, x.all_finite
         return stored
@@ -132,9 +136,8 @@ class Rounding:
         size = x.absolute if value is x.value and x.all_finite else np.abs(value)
         reach = size + bound
         rounded = bound + self.storage.half_ulp(reach)
-        zero = bound == 0
-        if np.count_nonzero(zero):
-            rounded = np.where(zero & self.storage.holds(value), bound, rounded)
+        if not all_true(bound):
+            rounded = np.where((bound == 0) & self.storage.holds(value), bound, rounded)
         if all_below(reach, self.storage.overflow):  # and nothing is infinite or NaN
             return value, rounded
         finite = np.isfinite(value)

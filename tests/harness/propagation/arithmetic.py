@@ -77,7 +77,7 @@ def divide(a: Rounded, b: Rounded) -> Rounded:
         error = plus(np.abs(value) * b.bound, error)
     if type(error) is not float:  # np.float64 is one, too
         error = error / nearest
-    if not nearest.min(initial=1.0) > 0:
+    if not all_true(nearest > 0):
         error = np.where(nearest > 0, error, np.inf)
     power_of_two = b.is_exact and b.ndim == 0 and np.frexp(b.value)[0] == 0.5
     bit = a.last_bit - math.log2(b.value) if power_of_two else -math.inf
@@ -96,9 +96,19 @@ def divide(a: Rounded, b: Rounded) -> Rounded:
 
 @rule(np.negative)
 def negative(a: Rounded) -> Rounded:
-    return Rounded(
+    return with_sign(a, -a.value)
+
+
+@rule(np.absolute)
+def absolute(a: Rounded) -> Rounded:
+    return with_sign(a, np.abs(a.value))
+
+
+def with_sign(a: Rounded, value: Array) -> Rounded:
+    """The same sums, but for the sign of each."""
+    other = Rounded(
         a.rounding,
-        -a.value,
+        value,
         a.error,
         a.magnitude,
         a.roundings,
@@ -106,6 +116,8 @@ def negative(a: Rounded) -> Rounded:
         a.selected,
         underflows=a.underflows,
     )
+    other.is_stored = a.is_stored
+    return other
 
 
 @rule(np.power)

@@ -43,20 +43,6 @@ for reduction, choice in ((np.max, np.maximum), (np.min, np.minimum)):
     rule(choice)(of_two)
 
 
-@rule(np.absolute)
-def absolute(a: Rounded) -> Rounded:
-    return Rounded(
-        a.rounding,
-        np.abs(a.value),
-        a.error,
-        a.magnitude,
-        a.roundings,
-        a.last_bit,
-        a.selected,
-        underflows=a.underflows,
-    )
-
-
 @rule(np.where)
 def where(condition: Array | Decision, a: Any, b: Any) -> Rounded:
     """A choice copies. Where it is open, either outcome is admitted."""

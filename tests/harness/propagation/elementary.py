@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.harness.propagation.rules import result, rule
-from tests.harness.rounded import Array, Rounded
+from tests.harness.rounded import Array, Rounded, all_below, all_true
 
 SMALLEST = np.finfo(np.float64).tiny  # in place of a zero divisor of zero
 
@@ -35,7 +35,7 @@ def sqrt(a: Rounded) -> Rounded:
     least = a.value - a.bound
     # sqrt(a) - sqrt(a - b) = b / (sqrt(a) + sqrt(a - b)), and the way up is shorter
     error = a.bound / np.maximum(value + np.sqrt(np.maximum(least, 0)), SMALLEST)
-    if not least.min(initial=0.0) >= 0:
+    if not all_true(least >= 0):
         error = np.where(least < 0, np.maximum(value, np.sqrt(a.value + a.bound) - value), error)
     return result((a,), value, error, roundings=Promised.sqrt)
 
@@ -44,7 +44,9 @@ def sqrt(a: Rounded) -> Rounded:
 def exp(a: Rounded) -> Rounded:
     x, bound = a.value, a.bound
     value = np.exp(x)
-    error = np.where(bound < 1, value * np.expm1(bound), np.exp(x + bound) - value)
+    error = value * np.expm1(bound)
+    if not all_below(bound, 1.0):
+        error = np.where(bound < 1, error, np.exp(x + bound) - value)
     trivial = (a.value == 0) | np.isinf(a.value)
     return elementary(a, value, error, trivial, roundings=Promised.exp)
 
@@ -62,7 +64,10 @@ def log1p(a: Rounded) -> Rounded:
 def logarithm(a: Rounded, x: Array, value: Array) -> Rounded:
     """Of x, which is off by as much as a."""
     relative = a.bound / x
-    error = np.where(relative < 1, -np.log1p(-np.minimum(relative, 1)), np.inf)
+    if all_below(relative, 1.0):
+        error = -np.log1p(-relative)
+    else:
+        error = np.where(relative < 1, -np.log1p(-np.minimum(relative, 1)), np.inf)
     return elementary(a, value, error, trivial=value == 0)
 
 
@@ -75,5 +80,6 @@ def elementary(
     """
     error = np.maximum(error, roundings / 2 * 2.0**a.rounding.compute.last_bit)
     rounded = result((a,), value, error, roundings=roundings)
-    bound = np.where(trivial & (a.bound == 0), 0.0, rounded.bound)
-    return Rounded(a.rounding, value, bound)
+    if not np.count_nonzero(trivial):
+        return Rounded(a.rounding, value, rounded.bound)
+    return Rounded(a.rounding, value, np.where(trivial & (a.bound == 0), 0.0, rounded.bound))

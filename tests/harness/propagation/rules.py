@@ -38,7 +38,9 @@ def result(
     infinite or NaN. Any other infinity in `value` is an overflow of float64 or a division by what
     may be zero, and admits everything.
     """
-    rounding = max(operands, key=lambda x: x.ndim).rounding  # scalars follow arrays
+    one, other = operands[0], operands[-1]
+    # Scalars follow arrays.
+    rounding = (other if other.value.ndim > one.value.ndim else one).rounding
     finite_throughout = all_finite(value)
     if not finite_throughout:
         finite = np.isfinite(value)
