@@ -35,6 +35,7 @@ class Kernels:
     alike: bool  # input and gradient are dense and, as torch sees it, lie alike
     rounds_mean: bool = True  # whether the rounding of a batch's mean to the half type is admitted
     batched: bool = False  # vmap normalises in one kernel, and scales and shifts in others
+    copied: bool = False  # a traced graph has copies of the running statistics, which are dense
     generated: bool = False  # by torch.compile, which computes as other devices than the CPU do
 
     @property
@@ -105,7 +106,7 @@ class Kernels:
         if self.half_throughout and (self.batched or not self.dense):
             op_by_op = Rounding.op_by_op(self.dtype)
             by_ops = op_by_op.stored(batch_norm(*read(op_by_op, *arrays), eps=eps))
-            if not self.batched:
+            if not (self.batched or self.copied):
                 return by_ops
             # vmap's own copies are dense or not, as the sides of length 1 have it.
             alone = replace(self, dense=True, batched=False)

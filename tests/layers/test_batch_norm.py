@@ -50,6 +50,9 @@ def verify(case: BatchNormCase, dtype: str, paths: list[Target]) -> None:
             if target.path == "compiled" and backend() == "inductor":
                 written = replace(kernels, generated=True)
                 verify_one(case, target, params, reference(case, written))
+            elif target.path in {"compiled", "exported"} and kernels.half_throughout and not dense:
+                traced = replace(kernels, copied=True)
+                verify_one(case, target, params, reference(case, traced))
             elif target.path != "vmap":
                 verify_one(case, target, params, expected)
             elif takes_a_batch(case, target, params):
