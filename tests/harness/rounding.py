@@ -112,10 +112,11 @@ class Rounding:
         or order the terms so as to avoid it. At its end, where all terms pull the same way, there
         is no choice: the result is infinite.
         """
-        if x.is_stored and x.rounding is self and all_finite(x.bound):
-            return x  # by the last operation of the formula
-        x = x.before if x.before is not None and x.rounding is self else x
         with np.errstate(all="ignore"):
+            if x.is_stored and x.rounding is self:  # by the last operation of the formula
+                if all_finite(x.bound):
+                    return x
+                x = x if x.before is None else x.before
             return self._stored(x, certain_overflow=True)
 
     def _stored(self, x: Any, certain_overflow: bool) -> Rounded:
