@@ -7,7 +7,8 @@ NumPy, recorded while the property ran; without Hypothesis, bounds and compariso
 evaluates once for several paths counts once there, too. Times are CPU milliseconds for one
 comparison of two arrays in the default profile, medians of several rounds with other examples, each
 of all components: first by function and module alone, then through every door (of which compiling
-and exporting take the longest, here and there). A part's share is counted by samples of the stack.
+and exporting take the longest, here and there). A part's share is counted by samples of the stack. The
+last line is of all that was measured together, with the doors that a run has.
 """
 
 import importlib
@@ -24,7 +25,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from inspect import isfunction, isgenerator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -68,7 +69,15 @@ PARTS = {
 """By the innermost file of the stack that is named here, in one of its names."""
 
 Call = Callable[[], Any]
-Times = tuple[float, float, float]  # of the property, its calls of torch, its formulas
+
+
+class Times(NamedTuple):
+    """Milliseconds of a property, of its calls of torch and of its formulas; what it compared."""
+
+    whole: float
+    torch: float
+    formulas: float
+    comparisons: int
 
 
 @dataclass(frozen=True)
@@ -222,7 +231,7 @@ def measured(calls: list[Call]) -> float:
 
 
 def cost(run: Call) -> Times:
-    """Milliseconds a comparison: of the property, and of its torch and formulas alone."""
+    """Of one run of a property, and of its torch and formulas alone."""
     torch_calls: list[Call] = []
     formulas: list[Call] = []
     with recording(torch_calls, formulas):
@@ -236,7 +245,7 @@ def cost(run: Call) -> Times:
         for calls in (torch_calls, formulas):  # once so that numbers are drawn
             measured(calls)
         bare = measured(torch_calls), measured(formulas)
-    return whole / comparisons, bare[0] / comparisons, bare[1] / comparisons
+    return Times(whole, *bare, comparisons)
 
 
 def properties(text: str) -> Iterator[tuple[str, bool, Callable[..., None]]]:
@@ -250,10 +259,12 @@ def properties(text: str) -> Iterator[tuple[str, bool, Callable[..., None]]]:
 
 
 def columns(rounds: list[Times]) -> str:
-    """Medians, and the ratio to the bare loop."""
+    """Medians of milliseconds a comparison, and the ratio to the bare loop."""
     if not rounds:
         return " " * 29
-    whole, torch_alone, formulas = map(statistics.median, zip(*rounds, strict=True))
+    whole, torch_alone, formulas = (
+        statistics.median(times[i] / times.comparisons for times in rounds) for i in range(3)
+    )
     ratio = whole / (torch_alone + formulas)
     return f"{whole:7.3f} {torch_alone:6.3f} {formulas:6.3f} {ratio:6.1f} "
 
@@ -282,6 +293,13 @@ def main() -> None:
         )
         both = columns(times[name, False]) + columns(times.get((name, True), []))
         print(f"{name:<72}{both}  {shares}", flush=True)
+    default = [
+        rounds
+        for (name, through_doors), rounds in times.items()
+        if (through_doors or (name, True) not in times) and not name.endswith("ordinarily")
+    ]
+    total = [Times(*map(sum, zip(*run, strict=True))) for run in zip(*default, strict=True)]
+    print(f"{'all of them, as the default profile has them':<72}{columns([])}{columns(total)}")
 
 
 if __name__ == "__main__":

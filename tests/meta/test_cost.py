@@ -23,6 +23,7 @@ def test_every_component_is_measured(component: str) -> None:
 def test_torch_and_the_formulas_alone_take_less(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RECORD, "tallies", {})  # nothing of it is what this run has verified
     ((_, _, function),) = properties("relu_ordinarily")
-    whole, torch_alone, formulas = cost(partial(function, targets=Eager()))
+    whole, torch_alone, formulas, comparisons = cost(partial(function, targets=Eager()))
     assert 0 < formulas < whole
     assert 0 < torch_alone < whole
+    assert comparisons > 0
