@@ -7,8 +7,8 @@ NumPy, recorded while the property ran; without Hypothesis, bounds and compariso
 evaluates once for several paths counts once there, too. Times are CPU milliseconds for one
 comparison of two arrays in the default profile, medians of several rounds with other examples, each
 of all components: first by function and module alone, then through every door (of which compiling
-and exporting take the longest, here and there). A part's share is counted by samples of the stack. The
-last line is of all that was measured together, with the doors that a run has.
+and exporting take the longest, here and there). A part's share is counted by samples of the stack.
+The last line is of all that was measured together, with the doors that a run has.
 """
 
 import importlib
