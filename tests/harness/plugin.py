@@ -14,7 +14,7 @@ from tests.harness.deviations import LedgerError, ledger
 from tests.harness.devices import compared_across_devices, missing_device
 from tests.harness.examples import surround
 from tests.harness.formats import FORMATS
-from tests.harness.preflight import restrict_crashing_kernels
+from tests.harness.preflight import restrict_wrong_kernels
 from tests.harness.propagation.elementary import Promised
 from tests.harness.record import RECORD, note
 from tests.harness.report.terminal import closing, matrix, properties
@@ -86,7 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
             # Workers share the cores; each one's libraries would otherwise take all of them.
             for library in ("OMP", "OPENBLAS", "MKL"):
                 os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-        if restriction := restrict_crashing_kernels():
+        if restriction := restrict_wrong_kernels():
             note(restriction)
         for text in left_out(devices, dtypes):
             note(text)

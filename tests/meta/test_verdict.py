@@ -224,13 +224,13 @@ def unrestricted(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "")
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
     monkeypatch.setattr(preflight, "cpu_flags", lambda: ["fpu", "amx_tile", "avx512f"])
-    monkeypatch.setattr(preflight, "probe_survives", lambda: pytest.fail("asked for no reason"))
+    monkeypatch.setattr(preflight, "probed", lambda: pytest.fail("asked for no reason"))
     return monkeypatch
 
 
 def test_without_amx_nothing_is_tried(unrestricted: pytest.MonkeyPatch) -> None:
     unrestricted.setattr(preflight, "cpu_flags", lambda: ["fpu", "avx512f"])
-    assert preflight.restrict_crashing_kernels() is None
+    assert preflight.restrict_wrong_kernels() is None
     assert "ONEDNN_MAX_CPU_ISA" not in os.environ
 
 
@@ -247,37 +247,49 @@ def test_flags_are_known_where_linux_tells_them(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_restriction_of_the_user_stands(unrestricted: pytest.MonkeyPatch) -> None:
     unrestricted.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
-    assert preflight.restrict_crashing_kernels() is None
+    assert preflight.restrict_wrong_kernels() is None
     assert os.environ["ONEDNN_MAX_CPU_ISA"] == "AVX2"
 
 
 def test_amx_that_works_is_left_on(unrestricted: pytest.MonkeyPatch) -> None:
-    unrestricted.setattr(preflight, "probe_survives", lambda: True)
-    assert preflight.restrict_crashing_kernels() is None
+    unrestricted.setattr(preflight, "probed", lambda: "")
+    assert preflight.restrict_wrong_kernels() is None
     assert "ONEDNN_MAX_CPU_ISA" not in os.environ
 
 
-def test_amx_that_crashes_is_turned_off_and_told(unrestricted: pytest.MonkeyPatch) -> None:
-    unrestricted.setattr(preflight, "probe_survives", lambda: False)
-    told = preflight.restrict_crashing_kernels()
+def test_amx_that_is_wrong_is_turned_off_and_told(unrestricted: pytest.MonkeyPatch) -> None:
+    unrestricted.setattr(preflight, "probed", lambda: "they crash")
+    assert preflight.restrict_wrong_kernels() == (
+        "kernels for AMX: they crash; everything ran with ONEDNN_MAX_CPU_ISA=AVX512_CORE_FP16"
+    )
     assert os.environ["ONEDNN_MAX_CPU_ISA"] == preflight.RESTRICTED == "AVX512_CORE_FP16"
-    assert told is not None
-    assert "\n" not in told
-    assert told.startswith("kernels for AMX: they crash on this machine")
-    assert told.endswith("ONEDNN_MAX_CPU_ISA=AVX512_CORE_FP16")
+
+
+LEAKING = """
+import torch
+class Leaking(torch.Tensor):
+    def __matmul__(self, other):
+        return torch.full((64, 16), torch.nan)
+torch.zeros = lambda *sizes, **kinds: torch.empty(sizes).as_subclass(Leaking)
+"""
 
 
 @pytest.mark.parametrize(
-    ("probe", "survives"),
+    ("probe", "wrong"),
     [
-        ("", True),
-        ("raise RuntimeError('could not create a primitive')", False),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", False),
+        ("", ""),
+        (
+            preflight.PROBE.replace("import torch\n", LEAKING, 1),
+            "they let an infinity into the row",
+        ),
+        ("raise RuntimeError('could not create a primitive')", "they crash on this machine"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "they crash on this machine"),
     ],
-    ids=["sound", "raises", "dies"],
+    ids=["sound", "leaks", "raises", "dies"],
 )
-def test_a_probe_tells_by_dying(
-    probe: str, survives: bool, monkeypatch: pytest.MonkeyPatch
+def test_a_probe_tells_what_is_wrong(
+    probe: str, wrong: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preflight, "PROBE", probe)
-    assert preflight.probe_survives() is survives
+    assert wrong in preflight.probed()
+    assert bool(wrong) == bool(preflight.probed())
