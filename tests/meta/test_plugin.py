@@ -72,7 +72,7 @@ def test_the_header_says_what_is_verified() -> None:
 
 def test_kernels_that_are_kept_from_running_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    monkeypatch.setattr(plugin, "restrict_crashing_kernels", lambda: "kernels for AMX: they crash")
+    monkeypatch.setattr(plugin, "restrict_wrong_kernels", lambda: "kernels for AMX: they crash")
     monkeypatch.setattr(plugin, "note", told.append)
     options: dict[str, Any] = {"--switch": []}
     config: Any = SimpleNamespace(
