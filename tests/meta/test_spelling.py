@@ -8,7 +8,7 @@ import torch
 from tests.harness.reproducer.literals import Leaf
 from tests.harness.reproducer.spelling import expression
 from tests.harness.reproducer.statements import source
-from tests.harness.reproducer.tape import Tape, UnspeakableError
+from tests.harness.reproducer.tape import ComputedError, Tape, UnspeakableError
 
 NAMES = {"torch": torch, "inf": torch.inf, "nan": torch.nan}
 
@@ -156,3 +156,11 @@ def test_a_state_that_two_parameters_share_is_not_spelled(tape: Tape) -> None:
     assert eval(spelled, {"opt": opt}) is buffer
     with pytest.raises(UnspeakableError, match="what torch has computed"):
         tape.spell(buffer.detach())
+
+
+def test_a_number_that_torch_has_computed_is_not_written_down() -> None:
+    tape, number = Tape(), float("1.5")
+    assert tape.plain([number]) == "[1.5]"
+    tape.values.keep(number).computed = True
+    with pytest.raises(ComputedError, match="a number"):
+        tape.plain([number])
