@@ -12,6 +12,7 @@ from tests.harness.rounding import Rounding
 from tests.harness.strategies.arrays import DrawnArray, arrays
 from tests.harness.strategies.layouts import everything
 from tests.harness.strategies.shapes import shapes
+from tests.harness.strategies.values import block
 from tests.harness.targets import Target
 from tests.harness.verdict import deviates
 
@@ -77,7 +78,7 @@ def gradients(
     """Their elements share no memory: what does is refused."""
     family, count = draw(families), draw(st.sampled_from((2, 1, 3, 2, 3, 0)))
     # The rest is decided by dice, each a byte: draws are what a case costs.
-    dice = draw(st.binary(min_size=5, max_size=5))
+    dice = draw(block(5))
     container = OFTEN_OF_SEVERAL[dice[0] % len(OFTEN_OF_SEVERAL)]
     if container == "tensor" or (container == "generator" and count == 0):
         count = 1  # torch warns of a generator of nothing

@@ -93,8 +93,7 @@ class Path:
 
     def model(self, dtype: str, adam: bool, decoupled: bool, device: str = "cpu") -> Model:
         """Only Adam counts its steps, and only a decoupled decay has a product of its own."""
-        once = self.stores_once or dtype not in HALF
-        rounding = Rounding.kernel(dtype) if once else Rounding.op_by_op(dtype)
+        rounding = Rounding.kernel(dtype) if self.stores_once else Rounding.op_by_op(dtype)
         counts, elsewhere = None, torch.device(device).type != "cpu"
         if self.counts_in_tensors:
             counts = FOUR_ULP if elsewhere else TENSORS
